@@ -1,0 +1,250 @@
+"""Reading what a file is: container, tracks, geometry, rate, colour, duration."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from pertitle.errors import SourceError
+from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
+
+MAX_SIDE = 16384
+"""Largest picture side accepted; larger headers are damage or an attack."""
+MAX_PROBED_PACKETS = 600
+TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
+
+
+def probe(path: Path | str) -> Source:
+    """Open a file and describe it without decoding it whole.
+
+    Raises:
+        SourceError: the file is missing, empty, not a video, or without a decodable picture.
+    """
+    path = Path(path).absolute()
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise SourceError(f"cannot read {path.name}: {error.strerror}") from error
+    if not path.is_file():
+        raise SourceError(f"{path.name} is not a file")
+    if size == 0:
+        raise SourceError(f"{path.name} is empty")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"cannot read {path.name}: permission denied")
+    try:
+        with av.open(
+            f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+        ) as container:
+            return _describe(container, path, size)
+    except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"{path.name} is not a readable video: {reason}") from error
+
+
+def _describe(container: Any, path: Path, size: int) -> Source:
+    pictures = [
+        stream
+        for stream in container.streams.video
+        if not (int(stream.disposition) & _ATTACHED_PIC) and stream.codec_context is not None
+    ]
+    if not pictures:
+        raise SourceError(f"{path.name} has no video track")
+    stream = max(pictures, key=lambda s: ((s.width or 0) * (s.height or 0), -s.index))
+    if not stream.width or not stream.height:
+        raise SourceError(f"{path.name}: the video track has no picture size")
+    if max(stream.width, stream.height) > MAX_SIDE:
+        raise SourceError(f"{path.name}: {stream.width}x{stream.height} pixels is over {MAX_SIDE}")
+    first, second_field = _first_frame(container, stream, path)
+    timing = _timing(container, stream)
+    video = _video_stream(stream, first, timing, second_field)
+    duration = timing.duration
+    return Source(
+        path=path,
+        bytes=size,
+        container=container.format.name,
+        duration=duration,
+        size=_upright(video),
+        video=video,
+        audio=tuple(
+            _audio_stream(s) for s in container.streams.audio if s.codec_context is not None
+        ),
+        subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
+    )
+
+
+_ATTACHED_PIC = 0x0400
+
+
+def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:
+    """Decode the first picture: proves that the track decodes, and tells colour and rotation."""
+    stream.thread_type = "AUTO"
+    for count, packet in enumerate(container.demux(stream)):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            frames = []
+        for frame in frames:
+            return frame, bool(getattr(frame, "interlaced_frame", False))
+        if count > MAX_PROBED_PACKETS:
+            break
+    raise SourceError(f"{path.name}: no picture of the video track can be decoded")
+
+
+class _Timing:
+    """Frame rate, evenness, duration and frame count from the timestamps."""
+
+    def __init__(
+        self, rate: Fraction, variable: bool, duration: float, frames: int | None
+    ) -> None:
+        self.rate = rate
+        self.variable = variable
+        self.duration = duration
+        self.frames = frames
+
+
+def _timing(container: Any, stream: Any) -> _Timing:
+    """Read timestamps of the first packets, and of all when the header tells no duration."""
+    container.seek(0)
+    base = stream.time_base
+    declared = _declared_duration(container, stream)
+    times: list[int] = []
+    for packet in container.demux(stream):
+        if packet.pts is None:
+            continue
+        times.append(packet.pts)
+        if declared is not None and len(times) >= MAX_PROBED_PACKETS:
+            break
+    times.sort()
+    steps = [b - a for a, b in zip(times, times[1:], strict=False) if b > a]
+    average = stream.average_rate
+    if not average or average <= 0 or average > 1000:
+        average = Fraction(len(steps), 1) / (sum(steps) * base) if steps else Fraction(25)
+    rate = _tidy(Fraction(average))
+    # Milliseconds of a coarse time base are not a variable rate: half a frame is.
+    expected = float(1 / rate)
+    uneven = sum(abs(float(s * base) - expected) > 0.5 * expected for s in steps)
+    variable = len(steps) > 0 and uneven > 0.02 * len(steps)
+    seen = float((times[-1] - times[0]) * base) + expected if times else expected
+    complete = declared is None or len(times) < MAX_PROBED_PACKETS
+    if complete:
+        return _Timing(rate, variable, seen, len(times) or None)
+    assert declared is not None
+    return _Timing(rate, variable, max(declared, seen), stream.frames or None)
+
+
+def _declared_duration(container: Any, stream: Any) -> float | None:
+    if stream.duration and stream.duration > 0:
+        return float(stream.duration * stream.time_base)
+    if container.duration and container.duration > 0:
+        return float(container.duration) / av.time_base
+    return None
+
+
+_COMMON_RATES = (
+    Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30),
+    Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100),
+    Fraction(120000, 1001), Fraction(120),
+)  # fmt: skip
+
+
+def _tidy(rate: Fraction) -> Fraction:
+    """Snap to a broadcast rate within 0.02 %, else to a rate of small terms."""
+    for common in _COMMON_RATES:
+        if abs(rate / common - 1) < Fraction(1, 5000):
+            return common
+    return rate.limit_denominator(1001)
+
+
+def _video_stream(stream: Any, frame: Any, timing: _Timing, interlaced: bool) -> VideoStream:
+    context = stream.codec_context
+    pixel_format = frame.format
+    aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
+    color = {
+        "primaries": _color_name(_PRIMARIES, getattr(frame, "color_primaries", None)),
+        "transfer": _color_name(_TRANSFERS, getattr(frame, "color_trc", None)),
+        "matrix": _color_name(_MATRICES, getattr(frame, "colorspace", None)),
+        "color_range": {1: "tv", 2: "pc"}.get(int(getattr(frame, "color_range", 0)), "unknown"),
+    }
+    return VideoStream(
+        index=stream.index,
+        codec=context.name,
+        width=frame.width,
+        height=frame.height,
+        sample_aspect=Fraction(aspect) if aspect and aspect > 0 else Fraction(1),
+        rotation=round(-(getattr(frame, "rotation", 0) or 0) / 90) * 90 % 360,
+        frame_rate=timing.rate,
+        variable_rate=timing.variable,
+        frames=timing.frames,
+        pixel_format=pixel_format.name,
+        bit_depth=max((c.bits for c in pixel_format.components), default=8),
+        interlaced=interlaced,
+        has_alpha=any(getattr(c, "is_alpha", False) for c in pixel_format.components),
+        **color,
+    )
+
+
+# Code points of ITU-T H.273 as ffmpeg names them.
+_PRIMARIES = {
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film",
+    9: "bt2020", 10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "jedec-p22",
+}  # fmt: skip
+_TRANSFERS = {
+    1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
+    9: "log100", 10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1",
+    14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084", 17: "smpte428", 18: "arib-std-b67",
+}  # fmt: skip
+_MATRICES = {
+    0: "gbr", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco",
+    9: "bt2020nc", 10: "bt2020c",
+}  # fmt: skip
+
+
+def _color_name(names: dict[int, str], code: object) -> str:
+    return names.get(int(code), "unknown") if code is not None else "unknown"  # type: ignore[call-overload]
+
+
+def _upright(video: VideoStream) -> Size:
+    """Square pixels: the side that the pixel aspect stretches grows, as players do it."""
+    width, height = Fraction(video.width), Fraction(video.height)
+    if video.sample_aspect > 1:
+        width *= video.sample_aspect
+    else:
+        height /= video.sample_aspect
+    if video.rotation in (90, 270):
+        width, height = height, width
+    return Size(_down_to_even(width), _down_to_even(height))
+
+
+def _down_to_even(value: Fraction) -> int:
+    # Within a percent of a pixel counts as whole: 4:3 aspects multiply to 1023.99.
+    return max(2, 2 * int((value + Fraction(1, 100)) / 2))
+
+
+def _audio_stream(stream: Any) -> AudioStream:
+    context = stream.codec_context
+    return AudioStream(
+        index=stream.index,
+        codec=context.name,
+        channels=context.channels,
+        layout=context.layout.name,
+        sample_rate=context.sample_rate,
+        language=stream.language or "und",
+        title=stream.metadata.get("title", ""),
+        default=bool(int(stream.disposition) & 1),
+    )
+
+
+def _subtitle_stream(stream: Any) -> SubtitleStream:
+    name = stream.codec_context.name if stream.codec_context is not None else "unknown"
+    return SubtitleStream(
+        index=stream.index,
+        codec=name,
+        language=stream.language or "und",
+        title=stream.metadata.get("title", ""),
+        is_text=name in TEXT_SUBTITLES,
+    )

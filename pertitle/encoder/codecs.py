@@ -1,0 +1,87 @@
+"""What is known of each video codec: its encoder, CRF scale, and how it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pertitle.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One codec and the encoder that makes it.
+
+    Attributes:
+        name: as the user writes it.
+        encoder: ffmpeg's encoder name.
+        preset: the preset its model was trained with.
+        crf_range: lowest and highest CRF that make sense for delivery.
+        crf_step: finest CRF step the encoder tells apart.
+        corpus_crfs: the CRFs a corpus is measured at.
+    """
+
+    name: str
+    encoder: str
+    preset: str
+    crf_range: tuple[float, float]
+    crf_step: float
+    corpus_crfs: tuple[float, ...]
+
+    def encoder_options(
+        self, *, preset: str | None, crf: float, gop: int, threads: int
+    ) -> dict[str, str]:
+        """ffmpeg output options of a constant-quality encode with closed GOPs.
+
+        Args:
+            preset: None for the trained one.
+            crf: constant rate factor on the encoder's own scale.
+            gop: frames from one forced keyframe to the next.
+            threads: threads the encoder may use.
+        """
+        options = {
+            "c:v": self.encoder,
+            "preset": preset or self.preset,
+            "crf": f"{crf:g}",
+            "force_key_frames": f"expr:not(mod(n,{gop}))",
+        }
+        # Scene cuts may still become intra frames, but no decoder refresh happens outside the
+        # grid: without a fixed grid the segments of two rungs would not line up.
+        never = 1 << 20
+        if self.name == "h264":
+            options |= {
+                "threads": str(threads),
+                "forced-idr": "1",
+                "x264-params": f"keyint=infinite:min-keyint={never}",
+            }
+        elif self.name == "hevc":
+            options |= {
+                "forced-idr": "1",
+                "x265-params": f"log-level=error:open-gop=0:keyint=-1:min-keyint={never}"
+                f":pools={threads}:frame-threads=1",
+            }
+        else:  # SVT-AV1 keeps to its own fixed grid; its keyframes end every reference
+            options |= {"g": str(gop), "svtav1-params": f"lp={threads}:scd=0"}
+            del options["force_key_frames"]
+        return options
+
+
+CODECS = {
+    codec.name: codec
+    for codec in (
+        Codec("h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47)),
+        Codec("hevc", "libx265", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47)),
+        Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62)),
+    )
+}
+
+
+def codec_named(name: str) -> Codec:
+    """The codec of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return CODECS[name]
+    except KeyError:
+        raise UsageError(f"unknown codec {name!r}; known: {', '.join(CODECS)}") from None

@@ -1,0 +1,151 @@
+"""Argument lists for ffmpeg: pure functions, no process is started here.
+
+Graphs are built with ffmpeg-python. Paths are always passed with the ``file:`` protocol, so that
+a name with a leading dash, a colon or a per-cent sign means only itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from pertitle.encoder.codecs import Codec
+from pertitle.records import Size, Treatment, Window
+
+GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
+INPUT_OPTIONS = {"protocol_whitelist": "file"}
+SCALER = "bicubic"
+"""Up- and downscaling kernel; what players do and what VMAF was trained with."""
+
+LOSSLESS = {"f": "matroska", "c:v": "libx264", "preset": "ultrafast", "qp": "0", "g": "12"}
+"""Intermediate files: exact, and faster to decode than most sources."""
+
+
+def finish(program: str, stream: Any, *, progress: bool = False) -> list[str]:
+    """The argv of a graph; ``progress`` adds machine-readable progress on stdout."""
+    extra = ["-progress", "pipe:1", "-stats_period", "0.5"] if progress else []
+    return [program, *GLOBAL_OPTIONS, *extra, *ffmpeg.get_args(stream)]
+
+
+def open_input(path: Path, window: Window | None = None, **options: str) -> Any:
+    """An ffmpeg input, limited to a window if one is given."""
+    if window is not None:
+        options = {**options, "ss": f"{window.start:.6f}", "t": f"{window.duration:.6f}"}
+    return ffmpeg.input(f"file:{path}", **INPUT_OPTIONS, **options)
+
+
+def treat(video: Any, treatment: Treatment, *, pixel_format: str) -> Any:
+    """Apply the treatment: what comes out is what every encode and comparison starts from."""
+    if treatment.deinterlace:
+        video = video.filter("bwdif", mode="send_frame", deint="all")
+    video = video.filter("fps", fps=str(treatment.frame_rate))
+    if treatment.crop is not None:
+        crop = treatment.crop
+        full = Size(crop.size.width + 2 * crop.x, crop.size.height + 2 * crop.y)
+        video = scale(video, full).filter("crop", crop.size.width, crop.size.height, crop.x, crop.y)
+    if treatment.tone_map:
+        video = (
+            video.filter("zscale", transfer="linear", npl=100)
+            .filter("format", "gbrpf32le")
+            .filter("zscale", primaries="bt709")
+            .filter("tonemap", tonemap="hable", desat=0)
+            .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+        )
+    return scale(video, treatment.size).filter("format", pixel_format)
+
+
+def scale(video: Any, size: Size) -> Any:
+    """Scale to ``size`` in square pixels; a no-op in ffmpeg when the size is the same."""
+    return video.filter("scale", size.width, size.height, flags=SCALER).filter("setsar", 1)
+
+
+def pixel_format(bit_depth: int) -> str:
+    """The 4:2:0 format of that depth."""
+    return "yuv420p10le" if bit_depth > 8 else "yuv420p"
+
+
+def extract_windows(
+    program: str,
+    source: Path,
+    windows: Sequence[Window],
+    treatment: Treatment,
+    target: Path,
+    *,
+    frames: int,
+    bit_depth: int = 8,
+) -> list[str]:
+    """Join treated windows, ``frames`` frames each, into one lossless file (fast to decode)."""
+    chosen = pixel_format(bit_depth)
+    parts = []
+    for window in windows:
+        # A little more is read than needed, then counted: a window is an exact frame number.
+        padded = Window(window.start, window.duration + 0.5)
+        video = treat(open_input(source, padded).video, treatment, pixel_format=chosen)
+        parts.append(video.filter("trim", end_frame=frames).filter("setpts", "PTS-STARTPTS"))
+    video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
+    return finish(program, video.output(f"file:{target}", **LOSSLESS))
+
+
+def encode_crfs(
+    program: str,
+    source: Path,
+    size: Size,
+    targets: Sequence[tuple[float, Path]],
+    codec: Codec,
+    *,
+    preset: str | None,
+    gop: int,
+    threads: int,
+) -> list[str]:
+    """Encode a prepared file at one size and several CRFs from a single decode and scale."""
+    scaled = scale(open_input(source).video, size)
+    branches = scaled.split() if len(targets) > 1 else [scaled]
+    outputs = [
+        (branches[i] if len(targets) > 1 else scaled).output(
+            f"file:{path}",
+            f="matroska",
+            **codec.encoder_options(preset=preset, crf=crf, gop=gop, threads=threads),
+        )
+        for i, (crf, path) in enumerate(targets)
+    ]
+    return finish(program, ffmpeg.merge_outputs(*outputs))
+
+
+def compare(
+    program: str,
+    distorted: Any,
+    reference: Any,
+    log_name: str,
+    *,
+    display: Size,
+    models: Sequence[str],
+    frame_rate: Fraction,
+    burst: tuple[int, int] | None = None,
+    threads: int = 1,
+    bit_depth: int = 8,
+) -> list[str]:
+    """VMAF of two video streams at the display size, one JSON log in the working directory.
+
+    Args:
+        distorted, reference: ffmpeg-python video streams with equal frame counts.
+        log_name: a plain file name, so that nothing in it needs escaping in a filter graph.
+        burst: measure only the first ``burst[0]`` of every ``burst[1]`` frames. Runs of
+            neighbouring frames keep VMAF's motion feature right, which takes the smaller
+            difference to the two neighbours; libvmaf's own ``n_subsample`` meets the period of
+            B-frames and of pulled-down frames.
+    """
+    sides = []
+    for video in (distorted, reference):
+        video = video.filter("setpts", f"N/({frame_rate})/TB")
+        if burst is not None:
+            video = video.filter("select", f"lt(mod(n,{burst[1]}),{burst[0]})")
+        sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
+    named = "|".join(f"version={model}:name=m{i}" for i, model in enumerate(models))
+    graph = ffmpeg.filter(
+        sides, "libvmaf", model=named, n_threads=threads, log_fmt="json", log_path=log_name
+    )
+    return finish(program, graph.output("pipe:", f="null"))

@@ -1,0 +1,127 @@
+"""Measuring bits and VMAF of an encode."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.encoder import commands
+from pertitle.errors import DeliveryError, ToolError
+from pertitle.records import Size
+from pertitle.tools import Toolbox
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Where the bytes of a video track went.
+
+    Attributes:
+        frames: coded pictures.
+        keyframes: of these, random access points.
+        bytes: all picture bytes, container overhead not counted.
+        key_bytes: bytes of the keyframes.
+    """
+
+    frames: int
+    keyframes: int
+    bytes: int
+    key_bytes: int
+
+    def bitrate_kbps(self, frame_rate: Fraction, gop: int) -> float:
+        """Bitrate of the same pictures with one keyframe every ``gop`` frames, kbit/s.
+
+        A digest of short windows holds more keyframes a second than the title will; weighing
+        the two kinds of picture separately takes that bias out.
+        """
+        others = self.frames - self.keyframes
+        per_key = self.key_bytes / max(1, self.keyframes)
+        per_other = (self.bytes - self.key_bytes) / max(1, others)
+        per_frame = (per_key + per_other * (gop - 1)) / gop
+        return per_frame * 8 * float(frame_rate) / 1000
+
+
+def count_bits(path: Path) -> Bits:
+    """Read the packets of the first video track (nothing is decoded)."""
+    frames = keyframes = total = key_bytes = 0
+    with av.open(f"file:{path}") as container:
+        for packet in container.demux(container.streams.video[0]):
+            if packet.size == 0:
+                continue
+            frames += 1
+            total += packet.size
+            if packet.is_keyframe:
+                keyframes += 1
+                key_bytes += packet.size
+    return Bits(frames, keyframes, total, key_bytes)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """VMAF of the measured frames, one array a model, in the order of ``models``."""
+
+    models: tuple[str, ...]
+    frames: tuple[NDArray[np.float64], ...]
+    libvmaf: str
+
+    def mean(self, model: str) -> float:
+        """Arithmetic mean over the measured frames (VMAF's default pooling)."""
+        return float(self.frames[self.models.index(model)].mean())
+
+
+def read_scores(text: str, models: Sequence[str]) -> Scores:
+    """Scores from libvmaf's JSON log.
+
+    Raises:
+        DeliveryError: the log holds no frames.
+    """
+    log = json.loads(text)
+    rows = [frame["metrics"] for frame in log["frames"]]
+    if not rows:
+        raise DeliveryError("VMAF compared no frames")
+    arrays = tuple(
+        np.array([row[f"m{i}"] for row in rows], dtype=np.float64) for i in range(len(models))
+    )
+    return Scores(tuple(models), arrays, str(log.get("version", "")))
+
+
+def measure_vmaf(
+    toolbox: Toolbox,
+    distorted: Path,
+    reference: Path,
+    *,
+    display: Size,
+    models: Sequence[str],
+    frame_rate: Fraction,
+    burst: tuple[int, int] | None = None,
+    threads: int = 1,
+) -> Scores:
+    """VMAF of one file against another with as many frames, both scaled to the display.
+
+    Raises:
+        ProcessError: ffmpeg failed, e.g. for an unknown model.
+    """
+    with tempfile.TemporaryDirectory(prefix="pertitle-") as scratch:
+        argv = commands.compare(
+            toolbox.ffmpeg,
+            commands.open_input(distorted.absolute()).video,
+            commands.open_input(reference.absolute()).video,
+            "vmaf.json",
+            display=display,
+            models=models,
+            frame_rate=frame_rate,
+            burst=burst,
+            threads=threads,
+        )
+        toolbox.runner.run(argv, limits=toolbox.limits(), cwd=Path(scratch))
+        log = Path(scratch, "vmaf.json")
+        if not log.exists():
+            raise ToolError("libvmaf wrote no log")
+        return read_scores(log.read_text(), models)

@@ -1,0 +1,384 @@
+"""The frozen records that cross the borders between analysis, ladder, encoder and report.
+
+Units, unless a field says otherwise: seconds, kilobit per second (1000 bit/s), pixels, VMAF
+points from 0 to 100. *Height* always means lines of the upright, square-pixel picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+LADDER_HEIGHTS = (1080, 720, 540, 432, 360, 240)
+"""Default rung heights; the source's own height is always allowed beside them."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """A picture size in square pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    def at_height(self, height: int) -> Size:
+        """The same aspect at another height, both sides rounded to even numbers."""
+        return Size(_even(self.width * height / self.height), _even(height))
+
+    def fit(self, box: Size) -> Size:
+        """The largest even size of this aspect inside ``box`` (letterboxed by a player)."""
+        scale = min(box.width / self.width, box.height / self.height)
+        return Size(_even(self.width * scale), _even(self.height * scale))
+
+
+def _even(value: float) -> int:
+    return max(2, 2 * round(value / 2))
+
+
+FULL_HD = Size(1920, 1080)
+"""The default display: a full-screen player on a 1080p screen."""
+
+
+@dataclass(frozen=True)
+class VideoStream:
+    """The picture track as the container describes it.
+
+    Attributes:
+        index: stream index in the container.
+        codec: decoder name.
+        width, height: coded size.
+        sample_aspect: pixel aspect (width over height).
+        rotation: clockwise degrees a player turns the picture, 0, 90, 180 or 270.
+        frame_rate: average frames per second.
+        variable_rate: the frames are not evenly spaced.
+        frames: number of frames if the container knows it.
+        pixel_format: e.g. ``yuv420p10le``.
+        bit_depth: bits a component.
+        primaries, transfer, matrix, color_range: ffmpeg's names; ``unknown`` if not tagged.
+        interlaced: the container or codec says that frames hold two fields.
+        has_alpha: the pixel format has transparency.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    sample_aspect: Fraction
+    rotation: int
+    frame_rate: Fraction
+    variable_rate: bool
+    frames: int | None
+    pixel_format: str
+    bit_depth: int
+    primaries: str
+    transfer: str
+    matrix: str
+    color_range: str
+    interlaced: bool
+    has_alpha: bool
+
+    @property
+    def dynamic_range(self) -> str:
+        """``pq`` (HDR10), ``hlg`` or ``sdr``, from the transfer characteristic (ITU-T H.273)."""
+        return {"smpte2084": "pq", "arib-std-b67": "hlg"}.get(self.transfer, "sdr")
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """One sound track: container index, codec, channels, layout, rate (Hz), language, title."""
+
+    index: int
+    codec: str
+    channels: int
+    layout: str
+    sample_rate: int
+    language: str
+    title: str
+    default: bool
+
+
+@dataclass(frozen=True)
+class SubtitleStream:
+    """One subtitle track; ``is_text`` tells whether it can become WebVTT."""
+
+    index: int
+    codec: str
+    language: str
+    title: str
+    is_text: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """A readable input file.
+
+    Attributes:
+        path: absolute path.
+        bytes: file size.
+        container: demuxer name.
+        duration: seconds of the picture track.
+        size: upright picture in square pixels, even on both sides (rotation and pixel aspect
+            applied); rung heights are compared with ``size.height``.
+    """
+
+    path: Path
+    bytes: int
+    container: str
+    duration: float
+    size: Size
+    video: VideoStream
+    audio: tuple[AudioStream, ...]
+    subtitles: tuple[SubtitleStream, ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of the title: start and duration in seconds."""
+
+    start: float
+    duration: float
+
+    @property
+    def end(self) -> float:
+        return self.start + self.duration
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A stretch between two cuts: start and end in seconds, end exclusive."""
+
+    start: float
+    end: float
+
+    @property
+    def duration(self) -> float:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The active picture inside letterbox bars, in square pixels of ``Source.size``."""
+
+    x: int
+    y: int
+    size: Size
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to every decoded frame before it is scaled, encoded or compared.
+
+    Attributes:
+        frame_rate: constant rate of everything that is delivered.
+        deinterlace: apply bwdif (one frame per two fields).
+        crop: cut the letterbox away, or None.
+        tone_map: HDR to BT.709 SDR.
+        size: the picture after all this; the native rung has this size.
+    """
+
+    frame_rate: Fraction
+    size: Size
+    deinterlace: bool = False
+    crop: Crop | None = None
+    tone_map: bool = False
+
+
+@dataclass(frozen=True)
+class Warning_:
+    """A defect of the source: ``code`` is stable, ``message`` is for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All that is known of a title before anything is encoded.
+
+    Attributes:
+        source: what was probed.
+        treatment: how frames are prepared.
+        shots: cuts found; covers the title without gaps.
+        digest: the windows that stand for the title in probe encodes.
+        features: complexity measurements by name; ``analysis.features`` documents each.
+        warnings: defects found.
+        seconds: wall time the analysis took.
+    """
+
+    source: Source
+    treatment: Treatment
+    shots: tuple[Shot, ...]
+    digest: tuple[Window, ...]
+    features: dict[str, float]
+    warnings: tuple[Warning_, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """One encode's position: rung height, CRF, bitrate (kbit/s) and VMAF at the display."""
+
+    height: int
+    crf: float
+    bitrate_kbps: float
+    vmaf: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measured encode of the digest; ``seconds`` is its wall time, encode and VMAF."""
+
+    height: int
+    crf: float
+    bitrate_kbps: float
+    vmaf: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder with what the model expects of it (90 % intervals)."""
+
+    width: int
+    height: int
+    crf: float
+    bitrate_kbps: float
+    vmaf: float
+    vmaf_low: float
+    vmaf_high: float
+    bitrate_low_kbps: float
+    bitrate_high_kbps: float
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of a predicted rate-quality curve, with 90 % intervals."""
+
+    height: int
+    crf: float
+    bitrate_kbps: float
+    vmaf: float
+    vmaf_low: float
+    vmaf_high: float
+    bitrate_low_kbps: float
+    bitrate_high_kbps: float
+
+
+@dataclass(frozen=True)
+class LadderPlan:
+    """The ladder of one title in one codec.
+
+    Attributes:
+        codec: ``h264``, ``hevc`` or ``av1``.
+        preset: the encoder's preset.
+        quality_model: libvmaf version string, e.g. ``vmaf_v0.6.1``.
+        display: the viewing surface the quality is meant for (aspect of the title).
+        rungs: best first.
+        hull: the convex hull of all heights, best first.
+        curves: what the model believes, by height, for reports.
+        probes: the encodes that were measured.
+        notes: what a reader should know, e.g. a preset that was not trained.
+        expected_loss: expected BD-rate loss against the exhaustive hull, per cent.
+    """
+
+    codec: str
+    preset: str
+    quality_model: str
+    display: Size
+    rungs: tuple[Rung, ...]
+    hull: tuple[RatePoint, ...]
+    curves: tuple[CurvePoint, ...]
+    probes: tuple[Probe, ...]
+    notes: tuple[str, ...] = ()
+    expected_loss: float = 0.0
+
+
+@dataclass(frozen=True)
+class PlanSeconds:
+    """Wall time of planning, by part."""
+
+    analysis: float
+    probing: float
+    total: float
+
+
+@dataclass(frozen=True)
+class TitlePlan:
+    """Analysis and ladder of one title: what ``pertitle plan`` answers."""
+
+    analysis: Analysis
+    ladder: LadderPlan
+    seconds: PlanSeconds
+
+
+@dataclass(frozen=True)
+class LadderOptions:
+    """What the ladder should look like.
+
+    Attributes:
+        heights: allowed rung heights; those not below the source's are left out, and the
+            source's own is always allowed.
+        top_vmaf: quality of the best rung, or the best reachable below it.
+        min_vmaf: no rung below this quality.
+        vmaf_step: quality distance between neighbouring rungs; 6 is about one just noticeable
+            difference (Ozer, "Finding the Just Noticeable Difference with Netflix VMAF", 2017).
+        min_ratio, max_ratio: bounds of the bitrate ratio between neighbouring rungs.
+        min_kbps, max_kbps: bounds of the bitrate of any rung; None for no bound.
+        min_rungs, max_rungs: bounds of the number of rungs.
+        max_probes: probe encodes allowed; 0 means prediction alone.
+        tolerance: probing stops when the expected BD-rate loss (per cent) is below this.
+    """
+
+    heights: tuple[int, ...] = LADDER_HEIGHTS
+    top_vmaf: float = 95.0
+    min_vmaf: float = 30.0
+    vmaf_step: float = 6.0
+    min_ratio: float = 1.15
+    max_ratio: float = 3.0
+    min_kbps: float | None = None
+    max_kbps: float | None = None
+    min_rungs: int = 1
+    max_rungs: int = 15
+    max_probes: int = 6
+    tolerance: float = 0.5
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How pictures and sound are encoded and packaged.
+
+    Attributes:
+        codec: ``h264``, ``hevc`` or ``av1``.
+        preset: the encoder's preset; None for the codec's trained default.
+        quality_model: libvmaf version string.
+        display: box the player shows the title in.
+        segment_seconds: length of a segment and of a closed GOP.
+        vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
+    """
+
+    codec: str = "h264"
+    preset: str | None = None
+    quality_model: str = "vmaf_v0.6.1"
+    display: Size = FULL_HD
+    segment_seconds: float = 4.0
+    vbv_ratio: float = 2.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything a caller may choose; the defaults are sane for web delivery.
+
+    Attributes:
+        ffmpeg: another ffmpeg program than the bundled one.
+        threads: threads an encode may use; None for all cores.
+        thumbnails: candidate thumbnails a title.
+    """
+
+    ladder: LadderOptions = field(default_factory=LadderOptions)
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    ffmpeg: str | None = None
+    threads: int | None = None
+    thumbnails: int = 6

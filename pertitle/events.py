@@ -1,0 +1,136 @@
+"""What a run tells while it works. The library hands these to ``on_event``; the CLI draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pertitle.records import (
+    Analysis,
+    BatchResult,
+    LadderPlan,
+    Probe,
+    Rendition,
+    TitleFailure,
+    TitleResult,
+)
+
+STAGES = ("analysis", "probing", "encoding", "verification", "audio", "packaging", "thumbnails")
+
+
+@dataclass(frozen=True)
+class BatchStarted:
+    """The inputs are known: names of the titles, in order."""
+
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TitleSkipped:
+    """The title was already delivered with the same source and options."""
+
+    title: str
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage of a title began; ``total`` is its amount of work in ``unit``, 0 if unknown."""
+
+    title: str
+    stage: str
+    total: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """Work done so far in the current stage, and a short text such as ``720p 1.9x``."""
+
+    title: str
+    stage: str
+    done: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """Analysis is complete."""
+
+    title: str
+    analysis: Analysis
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One probe encode was measured."""
+
+    title: str
+    probe: Probe
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The ladder is decided."""
+
+    title: str
+    ladder: LadderPlan
+
+
+@dataclass(frozen=True)
+class RenditionDone:
+    """A rung is encoded and verified."""
+
+    title: str
+    rendition: Rendition
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a person should know; the work goes on."""
+
+    title: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TitleDone:
+    """The title is delivered."""
+
+    title: str
+    result: TitleResult
+
+
+@dataclass(frozen=True)
+class TitleFailed:
+    """The title could not be delivered; the batch goes on."""
+
+    title: str
+    failure: TitleFailure
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """Nothing is left to do."""
+
+    result: BatchResult
+
+
+Event = (
+    BatchStarted
+    | TitleSkipped
+    | StageStarted
+    | StageProgress
+    | Analysed
+    | Probed
+    | Planned
+    | RenditionDone
+    | Notice
+    | TitleDone
+    | TitleFailed
+    | BatchDone
+)
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The handler of a caller who does not want to know."""

@@ -26,7 +26,7 @@ from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec, codec_named
 from pertitle.encoder.quality import count_bits, measure_vmaf
 from pertitle.errors import ModelError, PertitleError
-from pertitle.records import FULL_HD, LADDER_HEIGHTS, Size, Source, Treatment, Window
+from pertitle.records import FULL_HD, LADDER_HEIGHTS, Source, Treatment, Window
 from pertitle.tools import Toolbox
 
 WINDOW_SECONDS = 2.0
@@ -155,9 +155,7 @@ class Job:
     codec: str
 
 
-def jobs_for(
-    clips: Sequence[Path], codecs: Sequence[str], *, variants: bool = False
-) -> list[Job]:
+def jobs_for(clips: Sequence[Path], codecs: Sequence[str], *, variants: bool = False) -> list[Job]:
     """Jobs in a fixed random order of clips, the codecs of a clip next to one another.
 
     With ``variants`` each clip comes in one altered form (which one depends on its name) in

@@ -105,7 +105,7 @@ class SubprocessRunner:
         self,
         argv: Sequence[str],
         *,
-        limits: Limits = Limits(),  # noqa: B008  (frozen, so sharing it is safe)
+        limits: Limits = Limits(),
         on_line: LineHandler | None = None,
         cwd: Path | None = None,
     ) -> Completed:
@@ -227,7 +227,7 @@ class FakeRunner:
         self,
         argv: Sequence[str],
         *,
-        limits: Limits = Limits(),  # noqa: B008
+        limits: Limits = Limits(),
         on_line: LineHandler | None = None,
         cwd: Path | None = None,
     ) -> Completed:

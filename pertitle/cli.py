@@ -1,0 +1,475 @@
+"""The command line: parse, call the library, draw its events, set the exit code.
+
+Exit codes: 0 all well; 1 at least one title failed; 2 wrong usage; 3 a program is missing or
+lacks a capability; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pertitle
+from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
+from pertitle.records import FULL_HD, EncodeOptions, LadderOptions, Options, Size
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TOOL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.handler(arguments))
+    except UsageError as error:
+        return _complain(error, EXIT_USAGE)
+    except ToolError as error:
+        return _complain(error, EXIT_TOOL)
+    except Cancelled:
+        return EXIT_INTERRUPTED
+    except PertitleError as error:
+        return _complain(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        sys.stderr.close()
+        return EXIT_OK
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"pertitle: {error}", file=sys.stderr)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/cli.md is generated from it."""
+    parser = argparse.ArgumentParser(
+        prog="pertitle",
+        description="Content-aware per-title encoding: every video gets its own adaptive ladder,"
+        " verified, packaged for HLS and DASH, with thumbnails and a report.",
+        epilog="Exit codes: 0 all well, 1 a title failed, 2 wrong usage, 3 a program is missing"
+        " or lacks a capability, 130 interrupted.",
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_analyze(commands)
+    _add_plan(commands)
+    _add_encode(commands)
+    _add_thumbs(commands)
+    _add_doctor(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Print the versions of pertitle and ffmpeg; asked only when wanted."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print versions and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from pertitle.tools import find_toolbox
+
+        try:
+            ffmpeg = find_toolbox().version
+        except ToolError as error:
+            ffmpeg = str(error)
+        parser.exit(0, f"pertitle {pertitle.__version__}, ffmpeg {ffmpeg}\n")
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="deliver per-title ladders of files and folders",
+        description="Analyse, plan, encode, verify and package every video. Run the same command"
+        " again to continue after an interruption: finished titles are not touched.",
+    )
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    parser.add_argument("--jobs", type=_whole(1), help="titles at a time (default: by cores)")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    _add_ladder_options(parser)
+    _add_encode_options(parser)
+    _add_common(parser)
+    parser.set_defaults(handler=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.serial import to_json
+
+    stop = pipeline.Stop()
+    _stop_on_signals(stop)
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with view:
+        try:
+            batch = pipeline.run_batch(
+                arguments.videos,
+                arguments.out,
+                _options(arguments),
+                on_event=view.handle,
+                stop=stop,
+                jobs=arguments.jobs,
+                keep_work=arguments.keep_work,
+            )
+        except Cancelled:
+            view.say("Stopped. Run the same command again to continue where it left off.")
+            raise
+    if arguments.json:
+        _write_json(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED
+
+
+def _add_analyze(commands: Any) -> None:
+    parser = commands.add_parser(
+        "analyze",
+        help="measure complexity, shots and defects of a video",
+        description="Measure a video without encoding anything. docs/features.md explains each"
+        " figure.",
+    )
+    parser.add_argument("video", type=Path, metavar="VIDEO")
+    _add_common(parser)
+    parser.set_defaults(handler=_analyze)
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.serial import to_json
+
+    analysis = pipeline.analyse_title(arguments.video, Options(ffmpeg=arguments.ffmpeg))
+    if arguments.json:
+        _write_json(arguments.json, {"version": 1, **to_json(analysis)})
+    if not arguments.quiet and arguments.json != "-":
+        terminal.print_analysis(analysis)
+    return EXIT_OK
+
+
+def _add_plan(commands: Any) -> None:
+    parser = commands.add_parser(
+        "plan",
+        help="predict and probe a ladder without delivering it",
+        description="Predict the rate-quality curves of a video, spend a few probe encodes where"
+        " the prediction is unsure, and print the ladder.",
+    )
+    parser.add_argument("video", type=Path, metavar="VIDEO")
+    _add_ladder_options(parser)
+    _add_encode_options(parser)
+    _add_common(parser)
+    parser.set_defaults(handler=_plan)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.plan_file import plan_document
+
+    options = _options(arguments)
+    view = terminal.view_for(arguments.quiet or arguments.json == "-", arguments.verbose)
+    with view:
+        plan = pipeline.plan_title(arguments.video, options, on_event=view.handle)
+    if arguments.json:
+        _write_json(arguments.json, plan_document(plan, options))
+    if not arguments.quiet and arguments.json != "-":
+        terminal.print_plan(plan)
+    return EXIT_OK
+
+
+def _add_encode(commands: Any) -> None:
+    parser = commands.add_parser(
+        "encode",
+        help="deliver a plan",
+        description="Encode, verify and package the ladder of a plan file from `pertitle plan"
+        " --json`. The source is found at the path in the plan unless --source names another.",
+    )
+    parser.add_argument("plan", type=Path, metavar="PLAN")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    _add_thumbnail_count(parser)
+    _add_common(parser)
+    parser.set_defaults(handler=_encode)
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.serial import to_json
+
+    stop = pipeline.Stop()
+    _stop_on_signals(stop)
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with view:
+        batch = pipeline.encode_plan(
+            arguments.plan,
+            arguments.out,
+            source=arguments.source,
+            ffmpeg=arguments.ffmpeg,
+            threads=arguments.threads,
+            thumbnails=arguments.thumbnails,
+            on_event=view.handle,
+            stop=stop,
+            keep_work=arguments.keep_work,
+        )
+    if arguments.json:
+        _write_json(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED
+
+
+def _add_thumbs(commands: Any) -> None:
+    parser = commands.add_parser(
+        "thumbs",
+        help="pick candidate thumbnails of a video",
+        description="Pick a handful of distinct, sharp, well exposed frames and write them as"
+        " JPEG and WebP.",
+    )
+    parser.add_argument("video", type=Path, metavar="VIDEO")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write into")
+    _add_thumbnail_count(parser)
+    _add_common(parser)
+    parser.set_defaults(handler=_thumbs)
+
+
+def _thumbs(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.serial import to_json
+
+    options = Options(ffmpeg=arguments.ffmpeg, thumbnails=arguments.thumbnails)
+    thumbnails = pipeline.thumbnails_of(arguments.video, arguments.out, options)
+    if arguments.json:
+        _write_json(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
+    if not arguments.quiet and arguments.json != "-":
+        terminal.print_thumbnails(thumbnails)
+    return EXIT_OK
+
+
+def _add_doctor(commands: Any) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="check ffmpeg, encoders, quality models and the packager",
+        description="Print what was found and how to mend what is missing.",
+    )
+    _add_common(parser)
+    parser.set_defaults(handler=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from pertitle import terminal
+    from pertitle.serial import to_json
+    from pertitle.tools import diagnose
+
+    checks = diagnose(arguments.ffmpeg)
+    if arguments.json:
+        _write_json(arguments.json, {"version": 1, "checks": to_json(checks)})
+    if not arguments.quiet and arguments.json != "-":
+        terminal.print_checks(checks)
+    return EXIT_OK if all(check.ok for check in checks) else EXIT_TOOL
+
+
+# --- options --------------------------------------------------------------------------------
+
+
+def _add_ladder_options(parser: argparse.ArgumentParser) -> None:
+    usual = LadderOptions()
+    group = parser.add_argument_group("ladder")
+    group.add_argument(
+        "--heights",
+        type=_heights,
+        default=usual.heights,
+        metavar="H,H,...",
+        help="allowed rung heights; the source's own is always allowed"
+        f" (default {','.join(map(str, usual.heights))})",
+    )
+    for name, what in (
+        ("top-vmaf", "VMAF of the best rung, or the best reachable"),
+        ("min-vmaf", "no rung below this VMAF"),
+        ("vmaf-step", "VMAF distance between rungs; 6 is about one just noticeable difference"),
+        ("min-ratio", "least bitrate ratio between neighbouring rungs"),
+        ("max-ratio", "largest bitrate ratio between neighbouring rungs"),
+        ("tolerance", "stop probing below this expected BD-rate loss, per cent"),
+    ):
+        field = name.replace("-", "_")
+        group.add_argument(
+            f"--{name}",
+            type=_number(0),
+            default=getattr(usual, field),
+            metavar="X",
+            help=f"{what} (default {getattr(usual, field):g})",
+        )
+    group.add_argument("--min-kbps", type=_number(0), metavar="K", help="least rung bitrate")
+    group.add_argument("--max-kbps", type=_number(0), metavar="K", help="largest rung bitrate")
+    for name, what, least in (
+        ("min-rungs", "least number of rungs", 1),
+        ("max-rungs", "largest number of rungs", 1),
+        ("max-probes", "probe encodes allowed; 0 predicts only", 0),
+    ):
+        field = name.replace("-", "_")
+        group.add_argument(
+            f"--{name}",
+            type=_whole(least),
+            default=getattr(usual, field),
+            metavar="N",
+            help=f"{what} (default {getattr(usual, field)})",
+        )
+
+
+def _add_encode_options(parser: argparse.ArgumentParser) -> None:
+    usual = EncodeOptions()
+    group = parser.add_argument_group("encoding")
+    group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
+    group.add_argument("--preset", help="encoder preset (default: the one the model was trained on)")
+    group.add_argument(
+        "--quality-model",
+        default=usual.quality_model,
+        metavar="NAME",
+        help=f"libvmaf model (default {usual.quality_model})",
+    )
+    group.add_argument(
+        "--display",
+        type=_size,
+        default=FULL_HD,
+        metavar="WxH",
+        help=f"screen the quality is meant for (default {FULL_HD})",
+    )
+    group.add_argument(
+        "--segment-seconds",
+        type=_number(0.5),
+        default=usual.segment_seconds,
+        metavar="S",
+        help=f"segment and GOP length (default {usual.segment_seconds:g})",
+    )
+    group.add_argument(
+        "--vbv-ratio",
+        type=_number(1),
+        default=usual.vbv_ratio,
+        metavar="X",
+        help=f"VBV maxrate over the expected bitrate (default {usual.vbv_ratio:g})",
+    )
+    _add_thumbnail_count(group)
+
+
+def _add_thumbnail_count(parser: Any) -> None:
+    parser.add_argument(
+        "--thumbnails",
+        type=_whole(0),
+        default=Options().thumbnails,
+        metavar="N",
+        help=f"candidate thumbnails (default {Options().thumbnails})",
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("general")
+    group.add_argument("--ffmpeg", metavar="PATH", help="ffmpeg to use (or PERTITLE_FFMPEG)")
+    group.add_argument("--threads", type=_whole(1), metavar="N", help="threads an encode may use")
+    group.add_argument("--json", metavar="FILE", help="write the result as JSON; - for stdout")
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="print every step")
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    """The library's options from the command line's.
+
+    Raises:
+        UsageError: two of them contradict one another.
+    """
+    ladder = LadderOptions(
+        **{name: getattr(arguments, name) for name in LadderOptions.__dataclass_fields__}
+    )
+    encode = EncodeOptions(
+        **{name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
+    )
+    for low, high, what in (
+        (ladder.min_vmaf, ladder.top_vmaf, "--min-vmaf is not below --top-vmaf"),
+        (ladder.min_ratio, ladder.max_ratio, "--min-ratio is not below --max-ratio"),
+        (ladder.min_rungs - 1, ladder.max_rungs, "--min-rungs is above --max-rungs"),
+        (ladder.min_kbps or 0, ladder.max_kbps or 1e12, "--min-kbps is not below --max-kbps"),
+        (0, 100.001 - ladder.top_vmaf, "--top-vmaf is above 100"),
+        (0, ladder.vmaf_step, "--vmaf-step must be above 0"),
+    ):
+        if low >= high:
+            raise UsageError(what)
+    return Options(
+        ladder=ladder,
+        encode=encode,
+        ffmpeg=arguments.ffmpeg,
+        threads=arguments.threads,
+        thumbnails=arguments.thumbnails,
+    )
+
+
+def _number(least: float) -> Any:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not least <= value < 1e9:
+            raise argparse.ArgumentTypeError(f"{text} is not a number of at least {least:g}")
+        return value
+
+    parse.__name__ = "number"  # argparse names it in its message
+    return parse
+
+
+def _whole(least: int) -> Any:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not least <= value <= 100_000:
+            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {least}")
+        return value
+
+    parse.__name__ = "whole number"
+    return parse
+
+
+def _heights(text: str) -> tuple[int, ...]:
+    try:
+        heights = sorted({int(part) for part in text.split(",") if part.strip()}, reverse=True)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 1080,720,540") from None
+    if not heights or heights[-1] < 16 or heights[0] > 8640:
+        raise argparse.ArgumentTypeError("heights must be between 16 and 8640")
+    return tuple(heights)
+
+
+def _size(text: str) -> Size:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()) or not (
+        64 <= int(width) <= 8192 and 64 <= int(height) <= 8192
+    ):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1920x1080")
+    return Size(int(width), int(height))
+
+
+def _write_json(target: str, data: object) -> None:
+    if target == "-":
+        json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    from pertitle.serial import write_json
+
+    try:
+        write_json(Path(target).absolute(), data)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error
+
+
+def _stop_on_signals(stop: Any) -> None:
+    """The first Ctrl-C or SIGTERM ends children and unwinds; a second one kills at once."""
+
+    def handler(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        # In a thread of its own: the interrupted code may hold the lock that stopping needs.
+        threading.Thread(target=stop.request, daemon=True).start()
+
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

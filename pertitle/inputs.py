@@ -1,0 +1,115 @@
+"""Turning what the user names (files, folders, globs) into titles with unique folder names."""
+
+from __future__ import annotations
+
+import glob  # Path.glob takes no absolute pattern
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pertitle.errors import UsageError
+
+VIDEO_SUFFIXES = frozenset(
+    [".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"]
+)
+MAX_NAME = 120
+"""Bytes of a title's folder name; leaves room for suffixes under the usual limit of 255."""
+
+
+@dataclass(frozen=True)
+class Title:
+    """One input: its path and the name of its folder in the output."""
+
+    name: str
+    path: Path
+
+
+def find_titles(inputs: Iterable[str | Path], out: Path) -> tuple[Title, ...]:
+    """Expand files, folders (searched recursively) and glob patterns, in a stable order.
+
+    A file that is named outright is always a title, whatever its suffix; folders and globs
+    yield files with a video suffix. Nothing inside ``out`` is taken, nor a link in a folder that
+    leads out of it.
+
+    Raises:
+        UsageError: an input matches nothing, or the output folder is itself an input.
+    """
+    out = out.absolute()
+    found: dict[Path, Path] = {}
+    for item in inputs:
+        text = str(item)
+        path = Path(text)
+        if path.is_dir():
+            if path.resolve() == out.resolve():
+                raise UsageError(f"the output folder {out} is also an input; choose another -o")
+            matches = _videos_in(path, out)
+            if not matches:
+                raise UsageError(f"no videos in folder {text}")
+        elif glob.has_magic(text) and not path.exists():
+            matches = [
+                Path(name)
+                for name in sorted(glob.glob(text, recursive=True))  # noqa: PTH207
+                if Path(name).suffix.lower() in VIDEO_SUFFIXES and Path(name).is_file()
+            ]
+            if not matches:
+                raise UsageError(f"nothing matches {text}")
+        else:
+            matches = [path]  # a missing file is reported with its title, the batch goes on
+        for match in matches:
+            found.setdefault(match.resolve(), match.absolute())
+    return _named(found.values())
+
+
+def _videos_in(folder: Path, out: Path) -> list[Path]:
+    root = folder.resolve()
+    videos = []
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and (here / name).resolve() != out
+        )
+        for name in sorted(files):
+            path = here / name
+            if path.suffix.lower() not in VIDEO_SUFFIXES or name.startswith("."):
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                continue
+            videos.append(path)
+    return videos
+
+
+def _named(paths: Iterable[Path]) -> tuple[Title, ...]:
+    paths = list(paths)
+    stems = [folder_name(path.stem) for path in paths]
+    # Two inputs of one name differ by suffix or folder: the first keeps the plain name only if
+    # it is alone, otherwise each says where it came from, so that order does not matter.
+    counts = Counter(stem.casefold() for stem in stems)
+    taken: set[str] = set()
+    titles = []
+    for path, stem in zip(paths, stems, strict=True):
+        name = stem
+        if counts[stem.casefold()] > 1:
+            name = folder_name(f"{path.parent.name}_{path.name}")
+        base, number = name, 2
+        while name.casefold() in taken:
+            name, number = f"{base}-{number}", number + 1
+        taken.add(name.casefold())
+        titles.append(Title(name, path))
+    return tuple(titles)
+
+
+def folder_name(stem: str) -> str:
+    """A safe folder name that still reads like the title.
+
+    Control characters, separators and characters that URLs or Windows reject become ``_``;
+    a leading dot or dash is dropped, so that the folder is neither hidden nor an option.
+    """
+    text = unicodedata.normalize("NFC", stem.encode("utf-8", "replace").decode("utf-8"))
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|%#&']", "_", text)
+    text = re.sub(r"\s+", " ", text).strip(" ").lstrip(".-").rstrip(". ")
+    encoded = text.encode("utf-8")[:MAX_NAME].decode("utf-8", "ignore")
+    return encoded or "title"

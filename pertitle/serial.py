@@ -1,0 +1,174 @@
+"""Records to JSON and back, strictly: files from strangers are validated, never trusted.
+
+Fractions become ``"30000/1001"``, paths strings, tuples lists; every record an object with its
+field names. Reading checks names, types and finiteness and raises :class:`ModelError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import tempfile
+import types
+import typing
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pertitle.errors import ModelError
+
+T = TypeVar("T")
+MAX_BYTES = 64 * 1024 * 1024
+"""A JSON file larger than this is not one of ours."""
+
+
+def to_json(value: object) -> Any:
+    """The JSON form of a record or of anything made of records, numbers, text and sequences."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6)
+    return value
+
+
+def from_json(kind: type[T], data: object, where: str = "") -> T:
+    """Rebuild a record of type ``kind``.
+
+    Raises:
+        ModelError: a field is missing, unknown or of the wrong type; names the place.
+    """
+    return typing.cast(T, _build(kind, data, where or kind.__name__))
+
+
+def _build(kind: Any, data: object, where: str) -> object:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = [a for a in arguments if a is not type(None)]
+        return None if data is None else _build(options[0], data, where)
+    if dataclasses.is_dataclass(kind):
+        return _build_record(typing.cast(type, kind), data, where)
+    if origin is tuple:
+        return _build_tuple(arguments, data, where)
+    if origin is dict:
+        items = _expect(data, dict, where).items()
+        return {str(key): _build(arguments[1], item, f"{where}.{key}") for key, item in items}
+    return _build_scalar(kind, data, where)
+
+
+def _build_record(kind: type, data: object, where: str) -> object:
+    given = _expect(data, dict, where)
+    hints = typing.get_type_hints(kind)
+    wanted = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = set(given) - set(wanted)
+    if unknown:
+        raise ModelError(f"{where}: unknown field {sorted(map(str, unknown))[0]!r}")
+    values = {}
+    for name, field in wanted.items():
+        if name in given:
+            values[name] = _build(hints[name], given[name], f"{where}.{name}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ModelError(f"{where}: field {name!r} is missing")
+    return kind(**values)
+
+
+def _build_tuple(arguments: tuple[Any, ...], data: object, where: str) -> tuple[object, ...]:
+    items = _expect(data, list, where)
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(items))
+    if len(items) != len(arguments):
+        raise ModelError(f"{where}: needs {len(arguments)} entries, has {len(items)}")
+    return tuple(
+        _build(kind, item, f"{where}[{i}]")
+        for i, (kind, item) in enumerate(zip(arguments, items, strict=True))
+    )
+
+
+def _build_scalar(kind: Any, data: object, where: str) -> object:
+    if kind is float:
+        number = _expect(data, (int, float), where)
+        if isinstance(data, bool) or not math.isfinite(number):
+            raise ModelError(f"{where}: not a finite number")
+        return float(number)
+    if kind is int:
+        if isinstance(data, bool):
+            raise ModelError(f"{where}: not a whole number")
+        return _expect(data, int, where)
+    if kind in (str, bool):
+        return _expect(data, kind, where)
+    text = _expect(data, str, where)
+    if kind is Path:
+        if "\0" in text:
+            raise ModelError(f"{where}: not a path")
+        return Path(text)
+    if kind is Fraction:
+        try:
+            return Fraction(text)
+        except (ValueError, ZeroDivisionError) as error:
+            raise ModelError(f"{where}: not a fraction") from error
+    raise TypeError(f"no JSON form for {kind!r}")
+
+
+def _expect(data: object, kind: Any, where: str) -> Any:
+    if not isinstance(data, kind):
+        raise ModelError(f"{where}: unexpected {type(data).__name__}")
+    return data
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file of bounded size.
+
+    Raises:
+        ModelError: unreadable, too large, or not JSON.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} is not JSON: {error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file so that after a crash it is either the old one or the new one, whole."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder durable, where the system can."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        os.fsync(handle)
+    os.close(handle)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write a record or plain data as JSON, atomically."""
+    write_text(path, json.dumps(to_json(data), indent=1, ensure_ascii=False) + "\n")

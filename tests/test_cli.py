@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pertitle import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_options_reach_the_library() -> None:
+    parsed = cli.build_parser().parse_args(
+        "plan x.mp4 --codec av1 --heights 240,720 --top-vmaf 93 --max-probes 0 --display 3840x2160"
+        " --max-kbps 4000".split()
+    )
+    options = cli._options(parsed)
+    assert options.encode.codec == "av1"
+    assert options.ladder.heights == (720, 240)
+    assert options.ladder.max_probes == 0
+    assert options.ladder.max_kbps == 4000
+    assert options.encode.display.height == 2160
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ("plan x.mp4 --top-vmaf 30 --min-vmaf 60", "--min-vmaf"),
+        ("plan x.mp4 --min-ratio 4", "--min-ratio"),
+        ("plan x.mp4 --min-rungs 9 --max-rungs 3", "--min-rungs"),
+        ("plan x.mp4 --top-vmaf 101", "--top-vmaf"),
+        ("plan x.mp4 --min-kbps 500 --max-kbps 400", "--min-kbps"),
+    ],
+)
+def test_contradictions_are_usage_errors(
+    arguments: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments.split()) == cli.EXIT_USAGE
+    error = capsys.readouterr().err
+    assert word in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["plan x.mp4 --heights ten", "plan x.mp4 --display 1080p", "plan x.mp4 --max-probes -1", "run"],
+)
+def test_unreadable_values_exit_with_2(arguments: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments.split())
+    assert caught.value.code == 2
+
+
+def test_a_missing_video_is_one_line_and_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["analyze", "/no/such/film.mp4"]) == cli.EXIT_FAILED
+    assert capsys.readouterr().err == "pertitle: cannot read film.mp4: No such file or directory\n"
+
+
+def test_a_missing_ffmpeg_is_one_line_and_exit_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "x.mp4", "--ffmpeg", "/no/ffmpeg"]) == cli.EXIT_TOOL
+    assert "no ffmpeg program at '/no/ffmpeg'" in capsys.readouterr().err
+
+
+def test_doctor_finds_everything_and_writes_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--json", "-"]) == cli.EXIT_OK
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert {c["name"] for c in checks} >= {"ffmpeg", "H.264", "HEVC", "AV1", "VMAF"}
+    assert all(c["ok"] for c in checks)
+
+
+def test_importing_the_package_is_cheap_and_silent() -> None:
+    script = "import pertitle, sys; print([m for m in ('cv2', 'sklearn', 'av') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert done.stderr == ""
+
+
+def test_the_reference_in_the_docs_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("render_cli", ROOT / "docs/render_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == module.render(), (
+        "run python docs/render_cli.py"
+    )

@@ -1,0 +1,257 @@
+"""The whole job on small generated clips: what is delivered, what is reported, what survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import av
+import pytest
+
+import pertitle
+from pertitle import cli, events
+from pertitle.errors import Cancelled, ModelError, SourceError, UsageError
+from pertitle.pipeline import Stop, encode_plan, run_batch
+from pertitle.plan_file import plan_document, read_plan
+from pertitle.records import EncodeOptions, LadderOptions, Options
+from pertitle.serial import write_json
+from tests.conftest import MakeClip
+
+pytestmark = pytest.mark.slow
+
+# A moving gradient with texture: real motion for the encoder, small enough to be quick.
+SCENE = (
+    "gradients=s={size}:r=25:d={seconds}:speed=0.05:seed=3,noise=alls=12:allf=t:all_seed=5,"
+    "drawbox=x='mod(40*t,200)':y=40:w=40:h=40:c=white:t=fill"
+)
+FAST = Options(
+    ladder=LadderOptions(heights=(180, 120), max_probes=2, vmaf_step=10),
+    encode=EncodeOptions(segment_seconds=1.0, display=pertitle.Size(640, 360)),
+    thumbnails=2,
+)
+
+
+def scene(size: str = "320x180", seconds: float = 3) -> str:
+    return SCENE.format(size=size, seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def clip(make_clip: MakeClip) -> Path:
+    return make_clip(scene(), "scene.mp4", sound="sine=f=440:d=3")
+
+
+@pytest.fixture(scope="module")
+def delivered(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object]]:
+    out = tmp_path_factory.mktemp("delivered")
+    seen: list[object] = []
+    batch = pertitle.run([clip], out, FAST, on_event=seen.append)
+    assert batch.ok, batch.failures
+    return out, seen
+
+
+def test_a_title_holds_everything_promised(delivered: tuple[Path, list[object]]) -> None:
+    folder = delivered[0] / "scene"
+    for name in ("master.m3u8", "manifest.mpd", "plan.json", "result.json", "report.html"):
+        assert (folder / name).stat().st_size > 100, name
+    assert len(list((folder / "thumbnails").iterdir())) >= 2
+    assert not (folder / ".work").exists()
+    assert (delivered[0] / "index.html").exists()
+
+
+def test_quality_and_bitrate_fall_from_rung_to_rung(delivered: tuple[Path, list[object]]) -> None:
+    result = json.loads((delivered[0] / "scene/result.json").read_text())
+    rates = [r["average_kbps"] for r in result["renditions"]]
+    scores = [r["verification"]["vmaf"] for r in result["renditions"]]
+    assert rates == sorted(rates, reverse=True)
+    assert scores == sorted(scores, reverse=True)
+    assert len(rates) >= 2
+
+
+def test_the_master_playlist_plays_to_the_end(delivered: tuple[Path, list[object]]) -> None:
+    with av.open(str(delivered[0] / "scene/master.m3u8")) as container:
+        frames = sum(1 for _ in container.decode(container.streams.video[0]))
+        assert container.streams.audio
+    assert frames == 75
+
+
+def test_events_tell_the_story_in_order(delivered: tuple[Path, list[object]]) -> None:
+    kinds = [type(event) for event in delivered[1]]
+    order = (
+        events.BatchStarted,
+        events.Analysed,
+        events.Planned,
+        events.RenditionDone,
+        events.TitleDone,
+        events.BatchDone,
+    )
+    places = [kinds.index(kind) for kind in order]
+    assert places == sorted(places)
+
+
+def test_a_second_run_touches_nothing(delivered: tuple[Path, list[object]], clip: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in (delivered[0] / "scene").rglob("*")}
+    seen: list[object] = []
+    batch = pertitle.run([clip], delivered[0], FAST, on_event=seen.append)
+    assert batch.ok
+    assert len(batch.titles) == 1  # the earlier result is part of the batch
+    assert any(isinstance(event, events.TitleSkipped) for event in seen)
+    assert before == {p: p.stat().st_mtime_ns for p in (delivered[0] / "scene").rglob("*")}
+
+
+def test_a_plan_file_delivers_the_same_ladder(
+    delivered: tuple[Path, list[object]], tmp_path: Path
+) -> None:
+    file = delivered[0] / "scene/plan.json"
+    batch = encode_plan(file, tmp_path / "out", thumbnails=0)
+    assert batch.ok, batch.failures
+    plan, _ = read_plan(file)
+    assert batch.titles[0].plan.ladder.rungs == plan.ladder.rungs
+
+
+def test_a_plan_survives_its_file_and_a_forged_one_does_not(
+    delivered: tuple[Path, list[object]], tmp_path: Path
+) -> None:
+    plan, options = read_plan(delivered[0] / "scene/plan.json")
+    document = plan_document(plan, options)
+    write_json(tmp_path / "copy.json", document)
+    assert plan_document(*read_plan(tmp_path / "copy.json")) == document
+    for change in (
+        {"version": 99},
+        {"rungs": []},
+        {"rungs": document["rungs"][::-1]},
+        {"rungs": [{**document["rungs"][0], "width": 10**9}]},
+        {"options": 3},
+    ):
+        write_json(tmp_path / "forged.json", {**document, **change})
+        with pytest.raises(ModelError):
+            read_plan(tmp_path / "forged.json")
+
+
+def test_prediction_alone_spends_no_probe(clip: Path) -> None:
+    options = Options(ladder=LadderOptions(max_probes=0, heights=(180, 120)))
+    plan = pertitle.plan(clip, options)
+    assert plan.ladder.probes == ()
+    assert plan.ladder.rungs[0].height == 180
+
+
+BAD = {
+    "text.mp4": b"this is no video\n" * 50,
+    "empty.mp4": b"",
+    "playlist.mp4": b"#EXTM3U\n#EXTINF:4,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+    "concat.mp4": b"ffconcat version 1.0\nfile /etc/passwd\n",
+}
+
+
+def test_bad_inputs_are_reported_and_the_rest_is_delivered(
+    make_clip: MakeClip, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, content in BAD.items():
+        (folder / name).write_bytes(content)
+    whole = clip.read_bytes()
+    (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
+    sound = make_clip("color=s=16x16:d=1", "cover.mp4")
+    assert sound
+    audio = folder / "audio only.m4v"
+    audio.write_bytes(_audio_only(tmp_path).read_bytes())
+    good = folder / "-rf 'quoted\" ünï %d.mp4"
+    os.link(clip, good)
+    out = tmp_path / "out"
+    code = cli.main(
+        ["run", str(folder), str(folder / "missing.mp4"), "-o", str(out), "--heights", "180,120",
+         "--max-probes", "0", "--segment-seconds", "1", "--thumbnails", "1"]
+    )  # fmt: skip
+    error = capsys.readouterr().err
+    assert code == cli.EXIT_FAILED
+    batch = json.loads((out / "batch.json").read_text())
+    failed = {Path(f["path"]).name: f["message"] for f in batch["failures"]}
+    assert set(failed) == {*BAD, "truncated.mp4", "audio only.m4v", "missing.mp4"}
+    assert all("\n" not in message and len(message) > 10 for message in failed.values())
+    assert "internal error" not in " ".join(failed.values()), failed
+    assert "/etc/passwd" not in error
+    delivered = [p.parent.name for p in out.glob("*/result.json")]
+    assert len(delivered) == 1
+    assert not list(out.glob("text/master.m3u8"))
+    assert (out / "text/error.log").read_text().strip()
+
+
+def _audio_only(folder: Path) -> Path:
+    path = folder / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 44100
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "graph"),
+    [
+        ("two frames", scene(seconds=0.08)),
+        ("odd size", scene("322x182") + ",crop=321:181:exact=1"),
+        ("portrait", scene("180x320", 1)),
+        ("black", "color=black:s=320x180:r=25:d=1"),
+    ],
+)
+def test_unusual_pictures_are_delivered(
+    name: str, graph: str, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    options = ("-c:v", "libx264", "-crf", "12", "-pix_fmt", "yuv444p")
+    path = make_clip(graph, f"{name}.mp4", *options)
+    batch = pertitle.run([path], tmp_path, FAST)
+    assert batch.ok, batch.failures
+    with av.open(str(tmp_path / name / "master.m3u8")) as container:
+        frames = sum(1 for _ in container.decode(container.streams.video[0]))
+    with av.open(str(path)) as container:
+        assert frames == sum(1 for _ in container.decode(container.streams.video[0]))
+
+
+def test_an_unwritable_output_folder_is_refused(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UsageError, match="output folder"):
+        run_batch([clip], tmp_path / "file", FAST)
+
+
+def test_two_runs_on_one_output_folder_are_refused(clip: Path, tmp_path: Path) -> None:
+    from pertitle.workspace import locked
+
+    with locked(tmp_path), pytest.raises(UsageError, match="another run"):
+        run_batch([clip], tmp_path, FAST)
+
+
+def test_a_stopped_run_continues_with_its_plan(clip: Path, tmp_path: Path) -> None:
+    stop = Stop()
+
+    def stop_when_planned(event: object) -> None:
+        if isinstance(event, events.Planned):
+            threading.Thread(target=stop.request).start()
+
+    with pytest.raises(Cancelled):
+        run_batch([clip], tmp_path, FAST, on_event=stop_when_planned, stop=stop)
+    assert not (tmp_path / "scene/result.json").exists()
+    seen: list[object] = []
+    assert run_batch([clip], tmp_path, FAST, on_event=seen.append).ok
+    assert not any(isinstance(event, events.Probed) for event in seen)
+
+
+def test_changed_options_deliver_anew(clip: Path, tmp_path: Path) -> None:
+    assert run_batch([clip], tmp_path, FAST).ok
+    changed = Options(ladder=FAST.ladder, encode=FAST.encode, thumbnails=1)
+    assert run_batch([clip], tmp_path, changed).ok
+    result = json.loads((tmp_path / "scene/result.json").read_text())
+    assert len(result["thumbnails"]) == 1
+
+
+def test_a_plan_for_another_video_is_refused(
+    delivered: tuple[Path, list[object]], make_clip: MakeClip, tmp_path: Path
+) -> None:
+    other = make_clip(scene(seconds=1), "other.mp4")
+    with pytest.raises(SourceError, match="not the video that was planned"):
+        encode_plan(delivered[0] / "scene/plan.json", tmp_path, source=other)

@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pertitle
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
+from pertitle.events import Event
 from pertitle.records import FULL_HD, EncodeOptions, LadderOptions, Options, Size
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TOOL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -98,6 +100,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
     parser.add_argument("--jobs", type=_whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     _add_ladder_options(parser)
     _add_encode_options(parser)
     _add_common(parser)
@@ -106,18 +109,28 @@ def _add_run(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from pertitle import pipeline, terminal
+    from pertitle.event_log import EventLog
     from pertitle.serial import to_json
 
     stop = pipeline.Stop()
     _stop_on_signals(stop)
+    options = _options(arguments)
     view = terminal.view_for(arguments.quiet, arguments.verbose)
-    with view:
+    with ExitStack() as stack:
+        handlers = [stack.enter_context(view).handle]
+        if arguments.events:
+            handlers.append(stack.enter_context(EventLog(arguments.events)).handle)
+
+        def everyone(event: Event) -> None:
+            for handle in handlers:
+                handle(event)
+
         try:
             batch = pipeline.run_batch(
                 arguments.videos,
                 arguments.out,
-                _options(arguments),
-                on_event=view.handle,
+                options,
+                on_event=everyone,
                 stop=stop,
                 jobs=arguments.jobs,
                 keep_work=arguments.keep_work,
@@ -324,7 +337,9 @@ def _add_encode_options(parser: argparse.ArgumentParser) -> None:
     usual = EncodeOptions()
     group = parser.add_argument_group("encoding")
     group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
-    group.add_argument("--preset", help="encoder preset (default: the one the model was trained on)")
+    group.add_argument(
+        "--preset", help="encoder preset (default: the one the model was trained on)"
+    )
     group.add_argument(
         "--quality-model",
         default=usual.quality_model,

@@ -1,0 +1,50 @@
+"""The JSONL stream of ``--events FILE``: one event a line, the same that the library tells.
+
+Each line is an object with ``version`` (1), ``time`` (seconds since the epoch), ``event`` (the
+class name in :mod:`pertitle.events`) and that event's fields. docs/events.md documents them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pertitle.errors import UsageError
+from pertitle.events import Event
+from pertitle.serial import to_json
+
+VERSION = 1
+
+
+class EventLog:
+    """Appends events to a file, each line flushed so that a reader can follow it.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot write events to {path}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def handle(self, event: Event) -> None:
+        """Write one event."""
+        record = {"version": VERSION, "time": time.time(), "event": type(event).__name__}
+        self._file.write(json.dumps({**record, **to_json(event)}, ensure_ascii=False) + "\n")
+        self._file.flush()

@@ -337,9 +337,7 @@ def _add_encode_options(parser: argparse.ArgumentParser) -> None:
     usual = EncodeOptions()
     group = parser.add_argument_group("encoding")
     group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
-    group.add_argument(
-        "--preset", help="encoder preset (default: the one the model was trained on)"
-    )
+    group.add_argument("--preset", help="encoder preset (default: the trained one)")
     group.add_argument(
         "--quality-model",
         default=usual.quality_model,

@@ -14,7 +14,8 @@ from pathlib import Path
 from pertitle.errors import UsageError
 
 VIDEO_SUFFIXES = frozenset(
-    [".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"]
+    ".3gp .asf .avi .dv .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob"
+    " .webm .wmv .y4m".split()
 )
 MAX_NAME = 120
 """Bytes of a title's folder name; leaves room for suffixes under the usual limit of 255."""

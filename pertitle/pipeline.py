@@ -30,7 +30,7 @@ from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
 from pertitle.ladder import TitleContext, load_model, plan_ladder
 from pertitle.plan_file import plan_document, read_plan
-from pertitle.process import Completed, Limits, LineHandler, Runner, SubprocessRunner
+from pertitle.process import NO_LIMITS, Completed, Limits, LineHandler, Runner, SubprocessRunner
 from pertitle.records import (
     Analysis,
     BatchResult,
@@ -92,7 +92,7 @@ class _Recorder:
         self,
         argv: Sequence[str],
         *,
-        limits: Limits = Limits(),
+        limits: Limits = NO_LIMITS,
         on_line: LineHandler | None = None,
         cwd: Path | None = None,
     ) -> Completed:

@@ -44,6 +44,9 @@ class Limits:
     niceness: int = 0
 
 
+NO_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Completed:
     """A child process that ended well: its command, stdout, stderr tail and wall time."""
@@ -105,7 +108,7 @@ class SubprocessRunner:
         self,
         argv: Sequence[str],
         *,
-        limits: Limits = Limits(),
+        limits: Limits = NO_LIMITS,
         on_line: LineHandler | None = None,
         cwd: Path | None = None,
     ) -> Completed:
@@ -227,7 +230,7 @@ class FakeRunner:
         self,
         argv: Sequence[str],
         *,
-        limits: Limits = Limits(),
+        limits: Limits = NO_LIMITS,
         on_line: LineHandler | None = None,
         cwd: Path | None = None,
     ) -> Completed:

@@ -134,9 +134,7 @@ def describe(event: events.Event, *, verbose: bool) -> str:
 
 def ladder_words(ladder: LadderPlan) -> str:
     """A ladder in one line."""
-    steps = ", ".join(
-        f"{r.height}p {r.bitrate_kbps:.0f}k VMAF {r.vmaf:.0f}" for r in ladder.rungs
-    )
+    steps = ", ".join(f"{r.height}p {r.bitrate_kbps:.0f}k VMAF {r.vmaf:.0f}" for r in ladder.rungs)
     count = len(ladder.probes)
     return f"{len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
 
@@ -165,7 +163,9 @@ class LiveView:
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[text]}", style="dim"),
-            MofNCompleteColumn() if console.width >= 120 else TextColumn("{task.percentage:>3.0f}%"),
+            MofNCompleteColumn()
+            if console.width >= 120
+            else TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -357,5 +357,3 @@ def print_checks(checks: Sequence[Check]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
         if not check.ok:
             console.print(f"        mend: {check.mend}", markup=False, soft_wrap=True)
-
-

@@ -73,8 +73,12 @@ def test_doctor_finds_everything_and_writes_json(capsys: pytest.CaptureFixture[s
 
 
 def test_importing_the_package_is_cheap_and_silent() -> None:
-    script = "import pertitle, sys; print([m for m in ('cv2', 'sklearn', 'av') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    script = (
+        "import pertitle, sys; print([m for m in ('cv2', 'sklearn', 'av') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"
     assert done.stderr == ""
 

@@ -17,9 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pertitle
+from pertitle.cli_options import (
+    add_common,
+    add_encode_options,
+    add_ladder_options,
+    add_thumbnail_count,
+    options_of,
+    whole,
+)
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
 from pertitle.events import Event
-from pertitle.records import FULL_HD, EncodeOptions, LadderOptions, Options, Size
+from pertitle.records import Options
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TOOL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -98,12 +106,12 @@ def _add_run(commands: Any) -> None:
     )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern")
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
-    parser.add_argument("--jobs", type=_whole(1), help="titles at a time (default: by cores)")
+    parser.add_argument("--jobs", type=whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
-    _add_ladder_options(parser)
-    _add_encode_options(parser)
-    _add_common(parser)
+    add_ladder_options(parser)
+    add_encode_options(parser)
+    add_common(parser)
     parser.set_defaults(handler=_run)
 
 
@@ -114,7 +122,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     stop = pipeline.Stop()
     _stop_on_signals(stop)
-    options = _options(arguments)
+    options = options_of(arguments)
     view = terminal.view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
         handlers = [stack.enter_context(view).handle]
@@ -151,7 +159,7 @@ def _add_analyze(commands: Any) -> None:
         " figure.",
     )
     parser.add_argument("video", type=Path, metavar="VIDEO")
-    _add_common(parser)
+    add_common(parser)
     parser.set_defaults(handler=_analyze)
 
 
@@ -175,9 +183,9 @@ def _add_plan(commands: Any) -> None:
         " the prediction is unsure, and print the ladder.",
     )
     parser.add_argument("video", type=Path, metavar="VIDEO")
-    _add_ladder_options(parser)
-    _add_encode_options(parser)
-    _add_common(parser)
+    add_ladder_options(parser)
+    add_encode_options(parser)
+    add_common(parser)
     parser.set_defaults(handler=_plan)
 
 
@@ -185,7 +193,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from pertitle import pipeline, terminal
     from pertitle.plan_file import plan_document
 
-    options = _options(arguments)
+    options = options_of(arguments)
     view = terminal.view_for(arguments.quiet or arguments.json == "-", arguments.verbose)
     with view:
         plan = pipeline.plan_title(arguments.video, options, on_event=view.handle)
@@ -207,8 +215,8 @@ def _add_encode(commands: Any) -> None:
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
-    _add_thumbnail_count(parser)
-    _add_common(parser)
+    add_thumbnail_count(parser)
+    add_common(parser)
     parser.set_defaults(handler=_encode)
 
 
@@ -245,8 +253,8 @@ def _add_thumbs(commands: Any) -> None:
     )
     parser.add_argument("video", type=Path, metavar="VIDEO")
     parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write into")
-    _add_thumbnail_count(parser)
-    _add_common(parser)
+    add_thumbnail_count(parser)
+    add_common(parser)
     parser.set_defaults(handler=_thumbs)
 
 
@@ -269,7 +277,7 @@ def _add_doctor(commands: Any) -> None:
         help="check ffmpeg, encoders, quality models and the packager",
         description="Print what was found and how to mend what is missing.",
     )
-    _add_common(parser)
+    add_common(parser)
     parser.set_defaults(handler=_doctor)
 
 
@@ -284,179 +292,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     if not arguments.quiet and arguments.json != "-":
         terminal.print_checks(checks)
     return EXIT_OK if all(check.ok for check in checks) else EXIT_TOOL
-
-
-# --- options --------------------------------------------------------------------------------
-
-
-def _add_ladder_options(parser: argparse.ArgumentParser) -> None:
-    usual = LadderOptions()
-    group = parser.add_argument_group("ladder")
-    group.add_argument(
-        "--heights",
-        type=_heights,
-        default=usual.heights,
-        metavar="H,H,...",
-        help="allowed rung heights; the source's own is always allowed"
-        f" (default {','.join(map(str, usual.heights))})",
-    )
-    for name, what in (
-        ("top-vmaf", "VMAF of the best rung, or the best reachable"),
-        ("min-vmaf", "no rung below this VMAF"),
-        ("vmaf-step", "VMAF distance between rungs; 6 is about one just noticeable difference"),
-        ("min-ratio", "least bitrate ratio between neighbouring rungs"),
-        ("max-ratio", "largest bitrate ratio between neighbouring rungs"),
-        ("tolerance", "stop probing below this expected BD-rate loss, per cent"),
-    ):
-        field = name.replace("-", "_")
-        group.add_argument(
-            f"--{name}",
-            type=_number(0),
-            default=getattr(usual, field),
-            metavar="X",
-            help=f"{what} (default {getattr(usual, field):g})",
-        )
-    group.add_argument("--min-kbps", type=_number(0), metavar="K", help="least rung bitrate")
-    group.add_argument("--max-kbps", type=_number(0), metavar="K", help="largest rung bitrate")
-    for name, what, least in (
-        ("min-rungs", "least number of rungs", 1),
-        ("max-rungs", "largest number of rungs", 1),
-        ("max-probes", "probe encodes allowed; 0 predicts only", 0),
-    ):
-        field = name.replace("-", "_")
-        group.add_argument(
-            f"--{name}",
-            type=_whole(least),
-            default=getattr(usual, field),
-            metavar="N",
-            help=f"{what} (default {getattr(usual, field)})",
-        )
-
-
-def _add_encode_options(parser: argparse.ArgumentParser) -> None:
-    usual = EncodeOptions()
-    group = parser.add_argument_group("encoding")
-    group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
-    group.add_argument("--preset", help="encoder preset (default: the trained one)")
-    group.add_argument(
-        "--quality-model",
-        default=usual.quality_model,
-        metavar="NAME",
-        help=f"libvmaf model (default {usual.quality_model})",
-    )
-    group.add_argument(
-        "--display",
-        type=_size,
-        default=FULL_HD,
-        metavar="WxH",
-        help=f"screen the quality is meant for (default {FULL_HD})",
-    )
-    group.add_argument(
-        "--segment-seconds",
-        type=_number(0.5),
-        default=usual.segment_seconds,
-        metavar="S",
-        help=f"segment and GOP length (default {usual.segment_seconds:g})",
-    )
-    group.add_argument(
-        "--vbv-ratio",
-        type=_number(1),
-        default=usual.vbv_ratio,
-        metavar="X",
-        help=f"VBV maxrate over the expected bitrate (default {usual.vbv_ratio:g})",
-    )
-    _add_thumbnail_count(group)
-
-
-def _add_thumbnail_count(parser: Any) -> None:
-    parser.add_argument(
-        "--thumbnails",
-        type=_whole(0),
-        default=Options().thumbnails,
-        metavar="N",
-        help=f"candidate thumbnails (default {Options().thumbnails})",
-    )
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("general")
-    group.add_argument("--ffmpeg", metavar="PATH", help="ffmpeg to use (or PERTITLE_FFMPEG)")
-    group.add_argument("--threads", type=_whole(1), metavar="N", help="threads an encode may use")
-    group.add_argument("--json", metavar="FILE", help="write the result as JSON; - for stdout")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="print every step")
-
-
-def _options(arguments: argparse.Namespace) -> Options:
-    """The library's options from the command line's.
-
-    Raises:
-        UsageError: two of them contradict one another.
-    """
-    ladder = LadderOptions(
-        **{name: getattr(arguments, name) for name in LadderOptions.__dataclass_fields__}
-    )
-    encode = EncodeOptions(
-        **{name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
-    )
-    for low, high, what in (
-        (ladder.min_vmaf, ladder.top_vmaf, "--min-vmaf is not below --top-vmaf"),
-        (ladder.min_ratio, ladder.max_ratio, "--min-ratio is not below --max-ratio"),
-        (ladder.min_rungs - 1, ladder.max_rungs, "--min-rungs is above --max-rungs"),
-        (ladder.min_kbps or 0, ladder.max_kbps or 1e12, "--min-kbps is not below --max-kbps"),
-        (0, 100.001 - ladder.top_vmaf, "--top-vmaf is above 100"),
-        (0, ladder.vmaf_step, "--vmaf-step must be above 0"),
-    ):
-        if low >= high:
-            raise UsageError(what)
-    return Options(
-        ladder=ladder,
-        encode=encode,
-        ffmpeg=arguments.ffmpeg,
-        threads=arguments.threads,
-        thumbnails=arguments.thumbnails,
-    )
-
-
-def _number(least: float) -> Any:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not least <= value < 1e9:
-            raise argparse.ArgumentTypeError(f"{text} is not a number of at least {least:g}")
-        return value
-
-    parse.__name__ = "number"  # argparse names it in its message
-    return parse
-
-
-def _whole(least: int) -> Any:
-    def parse(text: str) -> int:
-        value = int(text)
-        if not least <= value <= 100_000:
-            raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least {least}")
-        return value
-
-    parse.__name__ = "whole number"
-    return parse
-
-
-def _heights(text: str) -> tuple[int, ...]:
-    try:
-        heights = sorted({int(part) for part in text.split(",") if part.strip()}, reverse=True)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 1080,720,540") from None
-    if not heights or heights[-1] < 16 or heights[0] > 8640:
-        raise argparse.ArgumentTypeError("heights must be between 16 and 8640")
-    return tuple(heights)
-
-
-def _size(text: str) -> Size:
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()) or not (
-        64 <= int(width) <= 8192 and 64 <= int(height) <= 8192
-    ):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1920x1080")
-    return Size(int(width), int(height))
 
 
 def _write_json(target: str, data: object) -> None:

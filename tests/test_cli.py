@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pertitle import cli
+from pertitle.cli_options import options_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,7 +19,7 @@ def test_the_options_reach_the_library() -> None:
         "plan x.mp4 --codec av1 --heights 240,720 --top-vmaf 93 --max-probes 0 --display 3840x2160"
         " --max-kbps 4000".split()
     )
-    options = cli._options(parsed)
+    options = options_of(parsed)
     assert options.encode.codec == "av1"
     assert options.ladder.heights == (720, 240)
     assert options.ladder.max_probes == 0

@@ -1,0 +1,245 @@
+"""Decoded pictures of a window, as the treatment would hand them to the encoder.
+
+Pictures are streamed: nothing here holds more than a handful of frames, whatever the title.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from pertitle.analysis.probe import open_container
+from pertitle.errors import SourceError
+from pertitle.records import Size, Source, Treatment, Window
+
+Plane = NDArray[np.uint8]
+MAX_DECODED_BEFORE_WINDOW = 1200
+"""Frames decoded on the way from a keyframe to a window before the seek counts as failed."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One treated frame.
+
+    Attributes:
+        time: seconds from the start of the title.
+        luma: 8-bit limited-range luma (16 to 235), shape (height, width) of the treatment.
+        chroma_u, chroma_v: 8-bit colour differences, 128 is grey; about half that size.
+        fresh: False if it repeats the picture before it to keep the constant rate.
+    """
+
+    time: float
+    luma: Plane
+    chroma_u: Plane
+    chroma_v: Plane
+    fresh: bool = True
+
+
+def resize(plane: Plane, size: Size) -> Plane:
+    """Scale with swscale's bicubic kernel, the one that makes the renditions."""
+    height, width = plane.shape
+    if (width, height) == (size.width, size.height):
+        return plane
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
+    scaled = frame.reformat(size.width, size.height, interpolation=Interpolation.BICUBIC)
+    return _plane(scaled, 0)
+
+
+class Pyramid:
+    """A picture and its reductions, each made once and shared by the measurements."""
+
+    def __init__(self, luma: Plane) -> None:
+        self.luma = luma
+        self._scaled: dict[Size, Plane] = {}
+
+    def at(self, size: Size) -> Plane:
+        """The picture at exactly that size, as a rendition would have it."""
+        if size not in self._scaled:
+            self._scaled[size] = resize(self.luma, size)
+        return self._scaled[size]
+
+    def lines(self, lines: int) -> Plane:
+        """The picture with at most that many lines."""
+        height, width = self.luma.shape
+        if height <= lines:
+            return self.luma
+        return self.at(Size(max(2, round(width * lines / height)), lines))
+
+
+def thumbnail(plane: Plane, lines: int) -> Plane:
+    """A quick reduction by averaging, for what only needs the broad picture."""
+    height, width = plane.shape
+    if height <= lines:
+        return plane
+    size = (max(2, round(width * lines / height)), lines)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def read_window(source: Source, window: Window, treatment: Treatment) -> Iterator[Picture]:
+    """The frames of a window at the treatment's constant rate, in order.
+
+    A window that reaches past the last frame yields fewer frames; one that lies wholly past it
+    yields none.
+
+    Raises:
+        SourceError: the file can no longer be opened.
+    """
+    with decoder(source) as decode:
+        yield from decode.read(window, treatment)
+
+
+@contextmanager
+def decoder(source: Source) -> Iterator[Decoder]:
+    """Keep a file open for several windows.
+
+    Raises:
+        SourceError: the file cannot be opened.
+    """
+    try:
+        container = open_container(source.path)
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceError(f"cannot read {source.path.name}: {error}") from error
+    with container:
+        stream = container.streams[source.video.index]
+        stream.thread_type = "AUTO"
+        yield Decoder(container, stream, source)
+
+
+class Decoder:
+    """Random access to the pictures of one open file."""
+
+    def __init__(self, container: Any, stream: Any, source: Source) -> None:
+        self._container = container
+        self._stream = stream
+        self._source = source
+        start = container.start_time
+        self.origin = start / av.time_base if start is not None else 0.0
+        self.bytes_read = 0
+        self.packets_read = 0
+
+    def frames(self, start: float) -> Iterator[tuple[float, Any]]:
+        """Raw decoded frames from the keyframe at or before ``start`` on, with their times."""
+        base = float(self._stream.time_base)
+        target = int((start + self.origin) / base)
+        try:
+            self._container.seek(max(target, 0), stream=self._stream, backward=True)
+        except av.error.FFmpegError:
+            self._container.seek(0)
+        try:
+            packets = self._container.demux(self._stream)
+            for packet in packets:
+                self.bytes_read += packet.size or 0
+                self.packets_read += 1 if packet.size else 0
+                try:
+                    decoded = packet.decode()
+                except av.error.InvalidDataError:
+                    continue  # a damaged stretch: go on at the next readable picture
+                for frame in decoded:
+                    if frame.pts is not None:
+                        yield float(frame.pts) * base - self.origin, frame
+        except av.error.FFmpegError:
+            return  # a torn tail ends the title
+
+    def read(self, window: Window, treatment: Treatment) -> Iterator[Picture]:
+        """See :func:`read_window`."""
+        rate = float(treatment.frame_rate)
+        wanted = max(1, round(window.duration * rate))
+        done = 0
+        held: tuple[float, Any] | None = None
+        for time, frame in self.frames(window.start):
+            index = round((time - window.start) * rate)
+            if index > done and held is not None:
+                yield from self._emit(held, done, min(index, wanted), window, treatment)
+                done = min(index, wanted)
+            if done >= wanted:
+                return
+            if index >= done or held is None or time > held[0]:
+                held = (time, frame)
+        if held is not None and held[0] >= window.start - 1.5 / rate:
+            yield from self._emit(held, done, min(done + 1, wanted), window, treatment)
+
+    def _emit(
+        self, held: tuple[float, Any], first: int, end: int, window: Window, treatment: Treatment
+    ) -> Iterator[Picture]:
+        if end <= first:
+            return
+        luma, u, v = prepare(held[1], self._source, treatment)
+        rate = float(treatment.frame_rate)
+        for index in range(first, end):
+            yield Picture(window.start + index / rate, luma, u, v, fresh=index == first)
+
+
+def prepare(frame: Any, source: Source, treatment: Treatment) -> tuple[Plane, Plane, Plane]:
+    """Luma and colour planes of a decoded frame: 8 bits, limited range, upright, treated."""
+    planes = planes_of(frame)
+    if treatment.deinterlace:
+        planes = [_one_field(plane) for plane in planes]
+    turns = -source.video.rotation // 90
+    upright = [np.rot90(plane, turns) for plane in planes] if turns else planes
+    if treatment.crop is not None:
+        upright = [_cut(plane, source.size, treatment.crop) for plane in upright]
+    luma = resize(upright[0], treatment.size)
+    return luma, np.ascontiguousarray(upright[1]), np.ascontiguousarray(upright[2])
+
+
+def planes_of(frame: Any) -> list[Plane]:
+    """Y, U and V of a frame as 8-bit limited-range arrays in the coded orientation."""
+    form = frame.format
+    direct = (
+        form.name.startswith(("yuv", "gray")) and form.is_planar and not form.is_big_endian
+    ) or form.name in ("gray", "gray10le", "gray12le")
+    if not direct:
+        frame = frame.reformat(format="yuv420p")
+        form = frame.format
+    full = form.name.startswith("yuvj") or int(getattr(frame, "color_range", 0) or 0) == 2
+    depth = form.components[0].bits
+    planes = [_plane(frame, i, depth) for i in range(min(3, len(frame.planes)))]
+    if len(planes) < 3:
+        grey = np.full((2, 2), 128, np.uint8)
+        planes = [planes[0], grey, grey]
+    if full:
+        luma = cv2.LUT(planes[0], _FULL_TO_LIMITED)
+        planes = [np.asarray(luma, np.uint8), planes[1], planes[2]]
+    return planes
+
+
+_FULL_TO_LIMITED = np.round(16 + np.arange(256) * 219 / 255).astype(np.uint8)
+
+
+def _plane(frame: Any, index: int, depth: int = 8) -> Plane:
+    plane = frame.planes[index]
+    if depth <= 8:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        return rows[: plane.height, : plane.width]
+    deep = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
+    deep = deep[: plane.height, : plane.width]
+    half = 1 << (depth - 9)
+    shifted = (deep.astype(np.uint32) + half) >> (depth - 8)
+    return np.asarray(np.minimum(shifted, 255), np.uint8)
+
+
+def _one_field(plane: Plane) -> Plane:
+    """The top field at full height: what bwdif keeps of it, without the interpolation."""
+    height, width = plane.shape
+    if height < 4:
+        return plane
+    field = np.ascontiguousarray(plane[0::2])
+    return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _cut(plane: Plane, full: Size, crop: Any) -> Plane:
+    height, width = plane.shape
+    fx, fy = Fraction(width, full.width), Fraction(height, full.height)
+    top, left = round(crop.y * fy), round(crop.x * fx)
+    rows, columns = max(1, round(crop.size.height * fy)), max(1, round(crop.size.width * fx))
+    return plane[top : top + rows, left : left + columns]

@@ -1,0 +1,100 @@
+"""Block cosine transforms of pictures, and what they would cost to code."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@lru_cache(maxsize=4)
+def dct_matrix(size: int) -> Floats:
+    """The orthonormal DCT-II of that size as a matrix: ``D @ x`` transforms a column."""
+    k, n = np.mgrid[0:size, 0:size].astype(np.float64)
+    matrix = np.cos(np.pi * (2 * n + 1) * k / (2 * size)) * np.sqrt(2 / size)
+    matrix[0] /= np.sqrt(2)
+    return np.asarray(matrix, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _dct64() -> Floats:
+    d = dct_matrix(8)
+    return np.ascontiguousarray(np.kron(d, d).T)
+
+
+def block_rows(height: int, width: int, limit: int) -> NDArray[np.intp]:
+    """Indices of picture lines that form evenly spread rows of 8×8 blocks, ``limit`` blocks at
+    most, so that the cost of a measurement does not grow with the picture."""
+    rows = height // 8
+    keep = max(1, min(rows, limit // max(1, width // 8)))
+    chosen = np.unique(np.linspace(0, rows - 1, keep).round().astype(np.intp))
+    return (chosen[:, None] * 8 + np.arange(8)).ravel()
+
+
+def blocks(lines: Floats) -> Floats:
+    """Cut lines (8n, w) into 8×8 blocks, shape (blocks, 64); a ragged right edge is dropped."""
+    height, width = lines.shape
+    columns = width // 8
+    cut = lines[:, : columns * 8].reshape(height // 8, 8, columns, 8)
+    return np.ascontiguousarray(cut.transpose(0, 2, 1, 3)).reshape(-1, 64)
+
+
+def product(rows: Floats, matrix: Floats) -> Floats:
+    """``rows @ matrix`` in pieces too small for BLAS to spread over threads.
+
+    On a machine whose cores encode meanwhile, threads that wait for one another cost more than
+    they bring; the result no longer depends on their number either.
+    """
+    chunk = max(1, 262144 // matrix.size)
+    whole = len(rows) // chunk * chunk
+    result = np.empty((len(rows), matrix.shape[1]), np.float32)
+    np.matmul(
+        rows[:whole].reshape(-1, chunk, rows.shape[1]),
+        matrix,
+        out=result[:whole].reshape(-1, chunk, matrix.shape[1]),
+    )
+    np.matmul(rows[whole:], matrix, out=result[whole:])
+    return result
+
+
+def transform(pixels: Floats) -> Floats:
+    """8×8 orthonormal DCT of blocks of shape (n, 64)."""
+    return product(pixels, _dct64())
+
+
+def bits(coefficients: Floats, step: float) -> float:
+    """Estimated bits of the quantised coefficients.
+
+    Half of log2(1 + (c / q)²) each: the rate of a Gaussian component at distortion q²
+    (Cover and Thomas, Elements of Information Theory, 10.3), smooth down to zero.
+    """
+    scaled = coefficients * np.float32(1 / step)
+    np.multiply(scaled, scaled, out=scaled)
+    np.log1p(scaled, out=scaled)
+    return float(scaled.sum(dtype=np.float64)) * 0.5 / float(np.log(2))
+
+
+def quantisation_step(qp: float) -> float:
+    """H.264's quantiser step for a QP, in luma levels of an orthonormal transform: it doubles
+    every 6 QP and is 1 at QP 4 (ITU-T H.264, 8.5.9)."""
+    return float(2 ** ((qp - 4) / 6))
+
+
+def quantised(coefficients: Floats, step: float) -> Floats:
+    """Coefficients after quantisation with the dead zone of an inter encoder (rounding 1/3)."""
+    levels = np.floor(np.abs(coefficients) / np.float32(step) + np.float32(1 / 3))
+    return np.asarray(np.sign(coefficients) * levels * np.float32(step), np.float32)
+
+
+def untransform(coefficients: Floats) -> Floats:
+    """Inverse of :func:`transform`."""
+    return product(coefficients, np.ascontiguousarray(_dct64().T))
+
+
+def unblocks(pixels: Floats, height: int, width: int) -> Floats:
+    """Inverse of :func:`blocks` for a picture whose sides are multiples of 8."""
+    cut = pixels.reshape(height // 8, width // 8, 8, 8).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(cut).reshape(height, width)

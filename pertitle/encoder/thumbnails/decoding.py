@@ -1,0 +1,240 @@
+"""Reading single pictures of a title by seeking, at a cost that does not grow with its length.
+
+Pictures come out as a person would see them: upright, in square pixels, without letterbox, in
+8-bit BT.709 SDR. A budget of decoded frames bounds the work; where keyframes are rare, a sample
+lies as near to the wanted time as the budget reaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.encoder.thumbnails.tonemap import tone_map
+from pertitle.errors import SourceError
+from pertitle.records import Analysis, Size
+
+Image = NDArray[np.uint8]
+"""Height × width × 3, blue-green-red, or height × width for luma alone."""
+
+SCAN_SIDE = 480
+"""Long side, in pixels, of the pictures of the cheap pass."""
+FULL_HD_BUDGET = 2600
+"""Frames of 1920×1080 the cheap pass may decode: about eight seconds on two cores."""
+MIN_BUDGET, MAX_BUDGET = 500, 8000
+MAX_DAMAGED_PACKETS = 400
+
+_ROTATIONS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+_SWS_COLORSPACES = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7}
+_SWS_BT2020 = 9
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded frame: seconds into the title, and the decoder's own picture."""
+
+    time: float
+    raw: Any
+
+
+class FrameReader:
+    """Opens the picture track of a title for random access; use it as a context manager.
+
+    Raises:
+        SourceError: the file cannot be opened (on construction).
+    """
+
+    def __init__(self, analysis: Analysis, *, threads: int = 0) -> None:
+        source = analysis.source
+        self._video = source.video
+        self._crop = analysis.treatment.crop
+        self._deinterlace = analysis.treatment.deinterlace
+        self._upright = source.size
+        self._range = self._video.dynamic_range
+        self.rate = max(1.0, float(self._video.frame_rate))
+        self._name = source.path.name
+        options = {"protocol_whitelist": "file"}
+        try:
+            self._container: Any = av.open(f"file:{source.path}", options=options)
+            # A second handle looks for keyframes without disturbing the decoder's position.
+            self._scout: Any = av.open(f"file:{source.path}", options=options)
+        except (av.error.FFmpegError, OSError) as error:
+            raise SourceError(f"cannot read {self._name}: {error}") from error
+        index = self._video.index
+        self._stream: Any = self._container.streams[index]
+        self._scout_stream: Any = self._scout.streams[index]
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = threads
+        self._base = float(self._stream.time_base)
+        # Times are counted as ffmpeg's own seeking counts them: from the container's start.
+        self._origin = (self._container.start_time or 0) / av.time_base
+        self._packets: Iterator[Any] = iter(())
+        self._pending: list[Decoded] = []
+        self._position = -1.0
+        self.decoded = 0
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._container.close()
+        self._scout.close()
+
+    @property
+    def budget(self) -> int:
+        """Frames the cheap pass may decode, by picture size."""
+        pixels = self._video.width * self._video.height
+        frames = FULL_HD_BUDGET * 1920 * 1080 // max(1, pixels)
+        return int(min(MAX_BUDGET, max(MIN_BUDGET, frames)))
+
+    def scan(self, targets: Sequence[float]) -> Iterator[Decoded]:
+        """One frame near each of the wanted times (ascending), never the same frame twice."""
+        left = self.budget
+        last = -1.0
+        for done, target in enumerate(targets):
+            allowance = max(1, left // (len(targets) - done))
+            before = self.decoded
+            best: Decoded | None = None
+            for frame in self._towards(target, skip=True):
+                best = frame
+                if frame.time >= target or self.decoded - before >= allowance:
+                    break
+            left = max(0, left - (self.decoded - before))
+            if best is not None and best.time > last + 0.5 / self.rate:
+                last = best.time
+                yield best
+
+    def window(self, start: float, end: float, *, limit: int) -> list[Decoded]:
+        """All frames from ``start`` to ``end`` seconds, thinned evenly to at most ``limit``."""
+        step = max(1, -(-round((end - start) * self.rate) // limit))
+        frames: list[Decoded] = []
+        seen = 0
+        for frame in self._towards(start, skip=False):
+            if frame.time > end + 0.5 / self.rate:
+                break
+            if frame.time >= start - 0.5 / self.rate:
+                if seen % step == 0:
+                    frames.append(frame)
+                seen += 1
+        return frames
+
+    def _towards(self, target: float, *, skip: bool) -> Iterator[Decoded]:
+        """Frames in display order from the nearest point before ``target`` that decodes."""
+        key = self._keyframe_before(target)
+        if not (key <= self._position <= target):
+            self._seek(target)
+        damaged = 0
+        context = self._stream.codec_context
+        while True:
+            while self._pending:
+                frame = self._pending.pop(0)
+                self._position = frame.time
+                yield frame
+            packet = next(self._packets, None)
+            if packet is None:
+                return
+            # Frames nobody refers to can be left out on the way to the target.
+            near = packet.pts is None or self._seconds(packet.pts) >= target - 2 / self.rate
+            context.skip_frame = "NONREF" if skip and not near else "DEFAULT"
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                damaged += 1
+                if damaged > MAX_DAMAGED_PACKETS:
+                    return
+                continue
+            for raw in frames:
+                if raw.pts is not None:
+                    self.decoded += 1
+                    self._pending.append(Decoded(self._seconds(raw.pts), raw))
+
+    def _seconds(self, pts: int) -> float:
+        return pts * self._base - self._origin
+
+    def _offset(self, target: float) -> int:
+        return int((max(0.0, target) + self._origin) / self._base)
+
+    def _keyframe_before(self, target: float) -> float:
+        with contextlib.suppress(av.error.FFmpegError):
+            self._scout.seek(self._offset(target), stream=self._scout_stream)
+            for packet in self._scout.demux(self._scout_stream):
+                if packet.pts is not None:
+                    return self._seconds(packet.pts)
+        return 0.0
+
+    def _seek(self, target: float) -> None:
+        self._pending.clear()
+        self._position = -1.0
+        # Where seeking fails (a raw or damaged stream) only what follows can be read.
+        with contextlib.suppress(av.error.FFmpegError):
+            self._container.seek(self._offset(target), stream=self._stream)
+        self._packets = iter(self._container.demux(self._stream))
+
+    @property
+    def size(self) -> Size:
+        """The picture as it is shown: upright, square pixels, letterbox cut away."""
+        return self._crop.size if self._crop is not None else self._upright
+
+    def picture(self, frame: Decoded, long_side: int | None = None) -> Image:
+        """The frame as blue-green-red picture, its long side at most ``long_side`` pixels."""
+        scale = 1.0
+        if long_side is not None:
+            scale = min(1.0, long_side / max(self.size.width, self.size.height))
+        width = max(2, round(self._upright.width * scale))
+        height = max(2, round(self._upright.height * scale))
+        turned = self._video.rotation in (90, 270)
+        asked = (height, width) if turned else (width, height)
+        image = self._convert(frame.raw, *asked)
+        if self._video.rotation in _ROTATIONS:
+            image = cv2.rotate(image, _ROTATIONS[self._video.rotation]).astype(np.uint8)
+        if self._crop is not None:
+            x, y = round(self._crop.x * scale), round(self._crop.y * scale)
+            w, h = round(self._crop.size.width * scale), round(self._crop.size.height * scale)
+            image = image[y : y + max(2, h), x : x + max(2, w)]
+        return np.ascontiguousarray(image)
+
+    def _convert(self, raw: Any, width: int, height: int) -> Image:
+        matrix = _SWS_COLORSPACES.get(self._video.matrix)
+        if self._video.matrix.startswith("bt2020"):
+            matrix = _SWS_BT2020
+        elif matrix is None:  # untagged: HD is BT.709, as players assume
+            matrix = 1 if self._upright.height >= 720 else 5
+        target = "rgb48le" if self._range != "sdr" else "bgr24"
+        shrinks = width < raw.width
+        out = raw.reformat(
+            width=width,
+            height=height,
+            format=target,
+            src_colorspace=matrix,
+            interpolation="AREA" if shrinks else "BICUBIC",
+        ).to_ndarray()
+        if self._range != "sdr":
+            return tone_map(out, self._range)
+        image: Image = out
+        if self._deinterlace and not shrinks:
+            image = one_field(image)
+        return image
+
+
+def one_field(image: Image) -> Image:
+    """Replace the second field by interpolation of the first, so that no comb is left."""
+    height, width = image.shape[:2]
+    return cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)

@@ -1,0 +1,197 @@
+"""The whole of it: analysis in, files and records out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pertitle.encoder.thumbnails import candidates as passes
+from pertitle.encoder.thumbnails import renditions, selection
+from pertitle.encoder.thumbnails.candidates import Candidate
+from pertitle.encoder.thumbnails.decoding import FrameReader
+from pertitle.encoder.thumbnails.faces import FaceDetector
+from pertitle.encoder.thumbnails.renditions import SHAPES, Shape
+from pertitle.errors import DeliveryError, UsageError
+from pertitle.records import Analysis, Thumbnail
+
+MANIFEST = "thumbnails.json"
+MANIFEST_VERSION = 1
+CONTACT_SHEET = "contact-sheet.jpg"
+
+
+def find_candidates(
+    analysis: Analysis,
+    *,
+    count: int = 6,
+    spoiler_share: float = 0.0,
+    threads: int = 0,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Candidate, ...]:
+    """The frames to show, best first; see :func:`make_thumbnails` for the arguments."""
+    if count < 1:
+        raise UsageError("at least one thumbnail has to be asked for")
+    if not 0 <= spoiler_share < 1:
+        raise UsageError("the spoiler stretch is a share of the title: 0 up to below 1")
+    shots = analysis.shots
+    detector = FaceDetector()
+    with FrameReader(analysis, threads=threads) as reader:
+        times = passes.sample_times(shots, analysis.source.duration, last=1 - spoiler_share)
+        samples = passes.first_pass(
+            reader, shots, times, detector, lambda share: on_progress(0.6 * share)
+        )
+        queue = selection.shortlist(samples, 2 * count)
+        # Looks are bounded: what fails twice over is not worth reading the whole title for.
+        looks = min(len(queue), 3 * count + 4)
+        good: list[Candidate] = []
+        poor: list[Candidate] = []
+        for done, sample in enumerate(queue[:looks]):
+            if sample.faults and good:
+                break
+            looked = passes.refine(reader, shots, sample, detector)
+            (poor if looked.faults else good).append(looked)
+            on_progress(0.6 + 0.35 * (done + 1) / looks)
+            if len(good) >= 2 * count and len(selection.choose(good, count)) >= count:
+                break
+    chosen = selection.choose(good, count)
+    if not chosen:
+        visible = [c for c in [*poor, *samples] if "black" not in c.faults]
+        visible.sort(key=lambda c: (len(c.faults), -c.score))
+        chosen = visible[:1]
+    return tuple(chosen)
+
+
+def make_thumbnails(
+    analysis: Analysis,
+    folder: Path,
+    *,
+    count: int = 6,
+    spoiler_share: float = 0.0,
+    shapes: Sequence[Shape] = SHAPES,
+    formats: Sequence[str] = ("jpg", "webp"),
+    threads: int = 0,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> tuple[Thumbnail, ...]:
+    """Choose the frames that represent a title best and write them into a folder.
+
+    Written are ``01-16x9.jpg`` and so on for each candidate, shape and format, a contact sheet,
+    and ``thumbnails.json``, which says what is in each file and is what learning from clicks
+    reads. Nothing is enlarged: a small source gives small files.
+
+    Args:
+        analysis: what was found out about the title; shots, crop and colour are used.
+        folder: made if it does not exist.
+        count: candidates wanted; there are fewer where the title has no more distinct pictures.
+        spoiler_share: leave out this share of the title at its end.
+        shapes: the shapes to write; the first is the main one for titles wider than high, and
+            the second, if there is one, for those higher than wide.
+        formats: of ``jpg``, ``webp`` and ``avif``; the main file has the first one.
+        threads: decoding threads, 0 for as many as there are cores.
+        on_progress: called with the share done, 0 to 1.
+
+    Returns:
+        The candidates, best first; empty if every frame is black.
+
+    Raises:
+        UsageError: an argument is out of range or a format cannot be written.
+        SourceError: the title cannot be opened.
+        DeliveryError: the folder cannot be written.
+    """
+    if not shapes or not formats:
+        raise UsageError("at least one thumbnail shape and one format are needed")
+    renditions.check_formats(formats)
+    chosen = find_candidates(
+        analysis,
+        count=count,
+        spoiler_share=spoiler_share,
+        threads=threads,
+        on_progress=on_progress,
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeliveryError(f"cannot make folder {folder}: {error.strerror}") from error
+    thumbnails = []
+    entries = []
+    for number, candidate in enumerate(chosen, start=1):
+        files = _write_shapes(folder, number, candidate, shapes, formats)
+        thumbnail = _record(analysis, candidate, files[_main_shape(candidate, shapes)][0])
+        thumbnails.append(thumbnail)
+        entries.append(_entry(thumbnail, candidate, files))
+    if chosen:
+        labels = [f"{i}  {c.time:.2f} s  {c.score:.2f}" for i, c in enumerate(chosen, start=1)]
+        sheet = renditions.contact_sheet([c.image for c in chosen], labels)
+        renditions.write(folder / CONTACT_SHEET, sheet)
+    _write_manifest(folder, analysis, entries)
+    on_progress(1.0)
+    return tuple(thumbnails)
+
+
+def _main_shape(candidate: Candidate, shapes: Sequence[Shape]) -> str:
+    height, width = candidate.image.shape[:2]
+    return shapes[1 if height > width and len(shapes) > 1 else 0].name
+
+
+def _write_shapes(
+    folder: Path,
+    number: int,
+    candidate: Candidate,
+    shapes: Sequence[Shape],
+    formats: Sequence[str],
+) -> dict[str, list[str]]:
+    files: dict[str, list[str]] = {}
+    for shape in shapes:
+        box = renditions.crop_box(candidate.image, candidate.faces, shape)
+        picture = renditions.render(candidate.image, box, shape)
+        for extension in formats:
+            name = f"{number:02d}-{shape.name}.{extension}"
+            renditions.write(folder / name, picture)
+            files.setdefault(shape.name, []).append(name)
+    return files
+
+
+def _record(analysis: Analysis, candidate: Candidate, file: str) -> Thumbnail:
+    crop = analysis.treatment.crop
+    dx, dy = (crop.x, crop.y) if crop is not None else (0, 0)
+    return Thumbnail(
+        file=file,
+        time=round(candidate.time, 3),
+        score=round(candidate.score, 4),
+        terms={name: round(value, 4) for name, value in candidate.terms.items()},
+        faces=tuple((f.x + dx, f.y + dy, f.width, f.height) for f in candidate.faces),
+        reason=selection.reason(candidate),
+    )
+
+
+def _entry(
+    thumbnail: Thumbnail, candidate: Candidate, files: dict[str, list[str]]
+) -> dict[str, object]:
+    return {
+        "file": thumbnail.file,
+        "time": thumbnail.time,
+        "score": thumbnail.score,
+        "terms": thumbnail.terms,
+        "faces": thumbnail.faces,
+        "reason": thumbnail.reason,
+        "files": files,
+    }
+
+
+def _write_manifest(folder: Path, analysis: Analysis, entries: list[dict[str, object]]) -> None:
+    text = json.dumps(
+        {
+            "version": MANIFEST_VERSION,
+            "title": analysis.source.path.stem,
+            "duration": analysis.source.duration,
+            "contact_sheet": CONTACT_SHEET if entries else None,
+            "thumbnails": entries,
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+    try:
+        partial = folder / f".{MANIFEST}.part"
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(folder / MANIFEST)
+    except OSError as error:
+        raise DeliveryError(f"cannot write {MANIFEST}: {error.strerror}") from error

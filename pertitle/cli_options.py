@@ -85,6 +85,14 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help=f"VBV maxrate over the expected bitrate (default {usual.vbv_ratio:g})",
     )
+    group.add_argument(
+        "--vmaf-tolerance",
+        type=number(0.1),
+        default=usual.vmaf_tolerance,
+        metavar="X",
+        help="a rung further from its target is encoded again; half of it for the top rung"
+        f" (default {usual.vmaf_tolerance:g})",
+    )
     add_thumbnail_count(group)
 
 

@@ -128,14 +128,14 @@ class _Work:
             spent = time.monotonic() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
+    def report(self, stage: str, done: float, text: str = "") -> None:
+        """Tell the amount done and notice a requested stop."""
+        self.stop.check()
+        self.emit(events.StageProgress(self.name, stage, done, text))
+
     def progress(self, stage: str) -> Callable[[float], None]:
-        """A callback that reports the amount done and notices a requested stop."""
-
-        def report(done: float) -> None:
-            self.stop.check()
-            self.emit(events.StageProgress(self.name, stage, done))
-
-        return report
+        """``report`` as a callback of the amount alone."""
+        return lambda done: self.report(stage, done)
 
 
 def _toolbox(options: Options, stop: Stop, threads: int | None = None) -> Toolbox:

@@ -496,6 +496,8 @@ class EncodeOptions:
         display: box the player shows the title in.
         segment_seconds: length of a segment and of a closed GOP.
         vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
+        vmaf_tolerance: a rung measured further from its target is encoded again, at most twice;
+            the top rung is held to half of it.
     """
 
     codec: str = "h264"
@@ -504,6 +506,7 @@ class EncodeOptions:
     display: Size = FULL_HD
     segment_seconds: float = 4.0
     vbv_ratio: float = 2.0
+    vmaf_tolerance: float = 1.0
 
 
 @dataclass(frozen=True)

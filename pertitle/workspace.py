@@ -87,6 +87,12 @@ class Workspace:
         except ModelError:
             return None
 
+    def kept(self, name: str) -> Path:
+        """A folder of intermediate files that a later run may use again."""
+        folder = self.work / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def staged(self, name: str) -> Path:
         """An empty folder in which a part of the delivery is put together."""
         folder = self.work / name

@@ -1,0 +1,254 @@
+"""Delivering one planned title: encode, verify, correct what is off target, sound, package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from pertitle import events
+from pertitle.encoder import (
+    EncodedRung,
+    check_package,
+    encode_audio,
+    encode_renditions,
+    package,
+    verify_rendition,
+)
+from pertitle.encoder.codecs import Codec, codec_named
+from pertitle.events import OnEvent
+from pertitle.records import (
+    AudioRendition,
+    LadderPlan,
+    Options,
+    Package,
+    Rendition,
+    Rung,
+    TitlePlan,
+    Verification,
+)
+from pertitle.tools import Toolbox
+from pertitle.workspace import Workspace
+
+MAX_ATTEMPTS = 3
+"""Encodes of a rung: the planned one and at most two corrections."""
+TOP_SHARE = 0.5
+"""The top rung is held to this share of the tolerance: it is what most viewers watch."""
+
+
+class Steps(Protocol):
+    """How delivery tells what it does (the pipeline's side)."""
+
+    name: str
+    emit: OnEvent
+
+    def stage(
+        self, stage: str, total: float = ..., unit: str = ...
+    ) -> AbstractContextManager[None]: ...
+
+    def report(self, stage: str, done: float, text: str = ...) -> None: ...
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A packaged title in a staged folder, with what it is made of.
+
+    Attributes:
+        entries: names in ``staged`` to move into the title's folder, marks of completion last.
+    """
+
+    staged: Path
+    entries: list[str]
+    renditions: tuple[Rendition, ...]
+    audio: tuple[AudioRendition, ...]
+    package: Package
+
+
+def deliver(
+    plan: TitlePlan, options: Options, toolbox: Toolbox, space: Workspace, steps: Steps
+) -> Delivery:
+    """Encode, verify and package a plan into the workspace's staging folder.
+
+    Raises:
+        SourceError: the source is damaged beyond what analysis saw.
+        DeliveryError: an artifact failed its check.
+        ProcessError: ffmpeg or the packager failed.
+    """
+    rungs_folder = space.kept("rungs")
+    renditions = _renditions(plan, options, toolbox, rungs_folder, steps)
+    with steps.stage("audio", float(len(plan.analysis.source.audio)), "tracks"):
+        audio = encode_audio(toolbox, plan.analysis, folder=space.kept("audio"))
+    staged = space.staged("package")
+    with steps.stage("packaging"):
+        finished = package(
+            toolbox,
+            renditions,
+            audio,
+            folder=staged,
+            segment_seconds=options.encode.segment_seconds,
+            frame_rate=plan.analysis.treatment.frame_rate,
+        )
+        check_package(
+            toolbox,
+            staged,
+            renditions,
+            segment_seconds=options.encode.segment_seconds,
+            frame_rate=plan.analysis.treatment.frame_rate,
+        )
+    marks = {finished.hls_master, finished.dash_manifest}
+    entries = sorted((p.name for p in staged.iterdir()), key=lambda name: (name in marks, name))
+    return Delivery(staged, entries, renditions, audio, finished)
+
+
+@dataclass
+class _Track:
+    """A rung on its way to its target: the best attempt so far."""
+
+    target: Rung
+    tolerance: float
+    attempts: int = 0
+    best: tuple[EncodedRung, Verification] | None = None
+    next: Rung | None = None
+
+    def miss(self, check: Verification) -> float:
+        return abs(check.vmaf - self.target.vmaf)
+
+    @property
+    def on_target(self) -> bool:
+        return self.best is not None and self.miss(self.best[1]) <= self.tolerance
+
+
+def _renditions(
+    plan: TitlePlan, options: Options, toolbox: Toolbox, folder: Path, steps: Steps
+) -> tuple[Rendition, ...]:
+    codec = codec_named(plan.ladder.codec)
+    tolerance = options.encode.vmaf_tolerance
+    tracks = [
+        _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), next=rung)
+        for i, rung in enumerate(plan.ladder.rungs)
+    ]
+    while pending := [track for track in tracks if track.next is not None]:
+        _attempt(pending, plan, options, toolbox, folder, steps, codec)
+        for track in pending:
+            track.next = _correction(track, plan.ladder, codec)
+    done = tuple(_rendition(track) for track in tracks)
+    for rendition in done:
+        steps.emit(events.RenditionDone(steps.name, rendition))
+    return done
+
+
+def _attempt(
+    tracks: Sequence[_Track],
+    plan: TitlePlan,
+    options: Options,
+    toolbox: Toolbox,
+    folder: Path,
+    steps: Steps,
+    codec: Codec,
+) -> None:
+    """Encode the next version of some rungs and measure them."""
+    heights = ", ".join(f"{t.next.height}p" for t in tracks if t.next is not None)
+    with steps.stage("encoding", 1.0):
+        encoded = encode_renditions(
+            toolbox,
+            plan.analysis,
+            [track.next for track in tracks if track.next is not None],
+            codec=codec,
+            preset=options.encode.preset,
+            segment_seconds=options.encode.segment_seconds,
+            vbv_ratio=options.encode.vbv_ratio,
+            folder=folder,
+            on_progress=lambda share: steps.report("encoding", share, heights),
+        )
+    # VMAF scales badly over threads: rungs are measured side by side, one thread each.
+    single = replace(toolbox, threads=1)
+    with steps.stage("verification", float(len(encoded)), "rungs"):
+        checks = Parallel(
+            n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
+        )(
+            delayed(verify_rendition)(
+                single,
+                plan.analysis,
+                rung.path,
+                display=plan.ladder.display,
+                quality_model=plan.ladder.quality_model,
+            )
+            for rung in encoded
+        )
+        for i, (track, rung, check) in enumerate(zip(tracks, encoded, checks, strict=True)):
+            track.attempts += 1
+            if track.best is None or track.miss(check) < track.miss(track.best[1]):
+                track.best = (rung, check)
+            steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {check.vmaf:.1f}")
+
+
+def _correction(track: _Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
+    """The rung to try next, or None if the best attempt stands."""
+    if track.on_target or track.attempts >= MAX_ATTEMPTS or track.best is None:
+        return None
+    encoded, check = track.best
+    crf = corrected_crf(
+        ladder,
+        encoded.rung,
+        wanted=track.target.vmaf - check.vmaf,
+        crf_range=codec.crf_range,
+        crf_step=codec.crf_step,
+    )
+    if crf == encoded.rung.crf:
+        return None
+    expected = _read(ladder, encoded.rung.height, "bitrate_kbps", crf)
+    before = _read(ladder, encoded.rung.height, "bitrate_kbps", encoded.rung.crf)
+    return replace(
+        track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
+    )
+
+
+def corrected_crf(
+    ladder: LadderPlan,
+    rung: Rung,
+    *,
+    wanted: float,
+    crf_range: tuple[float, float],
+    crf_step: float,
+) -> float:
+    """The CRF that should change a rung's VMAF by ``wanted`` points.
+
+    The plan's curve of that height gives the slope; the measured rendition its level.
+    """
+    low, high = crf_range
+    grid = np.linspace(low, high, round((high - low) / crf_step) + 1)
+    points = [p for p in ladder.curves if p.height == rung.height]
+    if not points:
+        return rung.crf
+    curve = np.interp(grid, [p.crf for p in points], [p.vmaf for p in points])
+    now = float(np.interp(rung.crf, grid, curve))
+    best = int(np.argmin(np.abs(curve - (now + wanted)) + 1e-6 * np.abs(grid - rung.crf)))
+    return round(float(grid[best]), 4)
+
+
+def _read(ladder: LadderPlan, height: int, field: str, crf: float) -> float:
+    points = sorted((p for p in ladder.curves if p.height == height), key=lambda p: p.crf)
+    logs = np.log([max(1e-6, getattr(p, field)) for p in points])
+    return float(np.exp(np.interp(crf, [p.crf for p in points], logs)))
+
+
+def _rendition(track: _Track) -> Rendition:
+    assert track.best is not None
+    encoded, check = track.best
+    return Rendition(
+        rung=replace(encoded.rung, vmaf=track.target.vmaf),
+        codec=encoded.codec,
+        codec_string=encoded.codec_string,
+        path=encoded.path,
+        frames=encoded.frames,
+        average_kbps=encoded.average_kbps,
+        peak_kbps=encoded.peak_kbps,
+        verification=check,
+        attempts=track.attempts,
+        on_target=track.on_target,
+    )

@@ -1,0 +1,116 @@
+"""Gaussian algebra: conditioning on noisy linear observations, and learning from partial ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+Array = NDArray[np.float64]
+
+
+def condition(
+    mean: Array, covariance: Array, design: Array, noise: Array, values: Array
+) -> tuple[Array, Array, float]:
+    """Posterior of ``w ~ N(mean, covariance)`` given ``values = design w + N(0, diag(noise))``.
+
+    Returns:
+        Posterior mean and covariance, and the squared Mahalanobis distance of the observation
+        from its prediction (chi-squared with ``len(values)`` degrees of freedom if the prior is
+        right), by which a prior's scale can be judged.
+    """
+    cross = covariance @ design.T
+    gram = design @ cross
+    gram[np.diag_indices_from(gram)] += noise
+    factor = cho_factor(gram, lower=True)
+    error = values - design @ mean
+    solved = cho_solve(factor, error)
+    posterior = covariance - cross @ cho_solve(factor, cross.T)
+    return mean + cross @ solved, 0.5 * (posterior + posterior.T), float(error @ solved)
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One title's measurements: design matrix, noise variances, values; ``weight`` in learning."""
+
+    design: Array
+    noise: Array
+    values: Array
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What :func:`learn` found: the population and each title's own posterior.
+
+    Attributes:
+        mean: population mean, latent.
+        covariance: latent × latent.
+        means: titles × latent, posterior means.
+        residual: per title, observed minus fitted values.
+    """
+
+    mean: Array
+    covariance: Array
+    means: Array
+    residual: tuple[Array, ...]
+
+
+def learn(
+    titles: Sequence[Observations],
+    smooth: Array,
+    strength: float,
+    *,
+    offsets: Array | None = None,
+    steps: int = 12,
+) -> Learned:
+    """Mean and covariance of latent vectors seen through partial, noisy observations.
+
+    Expectation–maximisation (Dempster, Laird, Rubin 1977) with an inverse-Wishart prior around
+    ``smooth`` worth ``strength`` titles, so that directions no title shows follow the smoothness
+    prior. The prior's scale follows the data.
+
+    Args:
+        offsets: titles × latent means to measure deviations from; the population mean is then
+            fixed at zero deviation.
+    """
+    size = smooth.shape[0]
+    weights = np.array([t.weight for t in titles])
+    covariance = smooth.copy()
+    mean = np.zeros(size)
+    if offsets is None:
+        mean = _ridge_mean(titles, smooth)
+    information = [(t.design.T / t.noise) @ t.design for t in titles]
+    projected = [(t.design.T / t.noise) @ t.values for t in titles]
+    means = np.zeros((len(titles), size))
+    for _ in range(steps):
+        inverse = np.linalg.inv(covariance)
+        scatter = np.zeros((size, size))
+        for i in range(len(titles)):
+            start = mean if offsets is None else offsets[i]
+            spread = np.linalg.inv(inverse + information[i])
+            means[i] = spread @ (projected[i] + inverse @ start)
+            deviation = means[i] - start
+            scatter += weights[i] * (spread + np.outer(deviation, deviation))
+        total = weights.sum()
+        if offsets is None:
+            mean = weights @ means / total
+        scale = float(np.trace(np.linalg.solve(smooth, scatter)) / (size * total))
+        covariance = (scatter + strength * scale * smooth) / (total + strength)
+        covariance = 0.5 * (covariance + covariance.T)
+    residual = tuple(t.values - t.design @ m for t, m in zip(titles, means, strict=True))
+    return Learned(mean, covariance, means.copy(), residual)
+
+
+def _ridge_mean(titles: Sequence[Observations], smooth: Array) -> Array:
+    """A smooth common surface through all titles' values, where learning starts."""
+    inverse = np.linalg.inv(100.0 * smooth)
+    left, right = inverse.copy(), np.zeros(len(smooth))
+    for title in titles:
+        # Titles differ from one another by far more than the measurements err.
+        left += title.design.T @ title.design
+        right += title.design.T @ title.values
+    return np.linalg.solve(left, right)

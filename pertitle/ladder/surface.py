@@ -1,0 +1,191 @@
+"""The surface model of one codec: what titles are like, and what to expect of one title."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.ladder import store
+from pertitle.ladder.coordinates import (
+    Axes,
+    TitleContext,
+    quality_from_vmaf,
+    quality_slope,
+    rate_from_kbps,
+)
+from pertitle.ladder.gaussian import Observations, learn
+from pertitle.ladder.posterior import Posterior
+from pertitle.ladder.regression import Regression, fit_regression
+
+Array = NDArray[np.float64]
+
+_STRENGTH = 25.0
+"""Titles' worth of smoothness prior mixed into the learned covariance."""
+_SCORES = 14
+"""Principal scores the features predict."""
+
+
+@dataclass(frozen=True)
+class TitleTable:
+    """The measured grid of one title: equally long arrays, one entry an encode."""
+
+    name: str
+    group: str
+    context: TitleContext
+    heights: NDArray[np.int64]
+    crfs: Array
+    kbps: Array
+    vmaf: Array
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Measurement noise: standard deviation of log2 bitrate and of VMAF in points."""
+
+    rate: float = 0.01
+    vmaf: float = 0.25
+
+
+@dataclass(frozen=True)
+class SurfaceModel:
+    """What is known of a codec's surfaces.
+
+    Attributes:
+        codec, preset, quality_model: what it was trained on.
+        axes: nodes and smoothness.
+        mean: latent population mean.
+        directions: latent × scores, the principal directions the features predict.
+        regression: features to scores.
+        covariance: latent covariance around the regression, from grouped cross-validation.
+        untold: scale of the variance between nodes, (rate, quality).
+        noise: of a measurement.
+        tails: degrees of freedom of the title-to-title scale (Student's t), by which titles less
+            usual than the corpus widen their own intervals.
+        meta: training facts for people: fingerprint, titles, versions.
+    """
+
+    codec: str
+    preset: str
+    quality_model: str
+    axes: Axes
+    mean: Array
+    directions: Array
+    regression: Regression
+    covariance: Array
+    untold: tuple[float, float]
+    noise: Noise
+    tails: float
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    def prior(self, title: TitleContext, *, inflate: float = 1.0) -> Posterior:
+        """Belief about a title from its features alone; ``inflate`` scales the variance."""
+        features = {**title.features, **title.geometry()}
+        mean = self.mean + self.directions @ self.regression.predict(features)
+        return Posterior(
+            axes=self.axes,
+            title=title,
+            mean=mean,
+            covariance=self.covariance * inflate,
+            untold=self.untold,
+            noise_rate=self.noise.rate,
+            noise_vmaf=self.noise.vmaf,
+            tails=self.tails,
+            freedom=0,
+            distance=0.0,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write plain arrays and JSON metadata (npz, no pickled objects)."""
+        store.write(path, self)
+
+    def retitled(self, codec: str) -> SurfaceModel:
+        """The same surface under another codec's name, for a codec without a model."""
+        return replace(self, codec=codec)
+
+
+def observe(
+    axes: Axes, table: TitleTable, noise: Noise, untold: tuple[float, float]
+) -> Observations:
+    """A title's cells as linear observations of its latent surface."""
+    title = table.context
+    u = np.log2(table.heights / title.size.height)
+    design, missing = axes.design(u, table.crfs)
+    rate = rate_from_kbps(title, table.heights, table.kbps)
+    quality = quality_from_vmaf(table.vmaf)
+    count = len(u)
+    variance = np.concatenate(
+        [
+            np.full(count, noise.rate**2) + untold[0] * missing[:count],
+            (noise.vmaf * quality_slope(table.vmaf)) ** 2 + untold[1] * missing[count:],
+        ]
+    )
+    return Observations(design, variance, np.concatenate([rate, quality]))
+
+
+def default_axes(titles: Sequence[TitleTable], heights: int = 7, crfs: int = 7) -> Axes:
+    """Nodes that cover the cells of the titles."""
+    u = np.concatenate([np.log2(t.heights / t.context.size.height) for t in titles])
+    c = np.concatenate([t.crfs for t in titles])
+    known_c = np.unique(c)
+    known_u = np.unique(np.round(u, 2))[::-1]
+    nodes_c = known_c if len(known_c) <= crfs else np.linspace(c.min(), c.max(), crfs)
+    nodes_u = (
+        known_u if len(known_u) <= heights else np.r_[0.0, np.linspace(-0.1, u.min(), heights)]
+    )
+    return Axes(
+        tuple(float(x) for x in np.minimum(nodes_u, 0.0)),
+        tuple(float(x) for x in nodes_c),
+        float((c.min() + c.max()) / 2),
+    )
+
+
+def fit_surface(
+    titles: Sequence[TitleTable],
+    *,
+    codec: str,
+    preset: str,
+    quality_model: str,
+    axes: Axes | None = None,
+    feature_names: Iterable[str] | None = None,
+    noise: Noise | None = None,
+    meta: Mapping[str, str] | None = None,
+) -> SurfaceModel:
+    """Learn a codec's model from measured titles; groups are never split. Deterministic."""
+    axes = axes or default_axes(titles)
+    noise = noise or Noise()
+    untold = (0.05, 0.2)
+    seen = [observe(axes, t, noise, untold) for t in titles]
+    one = axes.node_covariance()
+    zero = np.zeros_like(one)
+    smooth = np.block([[0.8 * one, zero], [zero, 1.5 * one]])
+    groups = [t.group for t in titles]
+    population = learn(seen, smooth, _STRENGTH)
+    centred = population.means - population.mean
+    _, _, rows = np.linalg.svd(centred, full_matrices=False)
+    count = min(_SCORES, len(titles) - 1, axes.size)
+    directions = rows[:count].T
+    scores = centred @ directions
+    every = [{**t.context.features, **t.context.geometry()} for t in titles]
+    names = tuple(feature_names or sorted({name for row in every for name in row}))
+    table = np.array([[float(row.get(name, np.nan)) for name in names] for row in every])
+    regression, outside = fit_regression(names, table, scores, groups)
+    offsets = population.mean + outside @ directions.T
+    residual = learn(seen, smooth, _STRENGTH, offsets=offsets)
+    return SurfaceModel(
+        codec=codec,
+        preset=preset,
+        quality_model=quality_model,
+        axes=axes,
+        mean=population.mean,
+        directions=directions,
+        regression=regression,
+        covariance=residual.covariance,
+        untold=untold,
+        noise=noise,
+        tails=8.0,
+        meta=dict(meta or {}),
+    )

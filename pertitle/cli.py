@@ -7,7 +7,6 @@ lacks a capability; 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -17,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pertitle
+from pertitle.cli_models import add_corpus, add_evaluate, add_train
 from pertitle.cli_options import (
-    add_common,
     add_encode_options,
+    add_general,
     add_ladder_options,
     add_thumbnail_count,
     options_of,
     whole,
+    write_json_file,
 )
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
 from pertitle.events import Event
@@ -74,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_encode(commands)
     _add_thumbs(commands)
+    add_corpus(commands)
+    add_train(commands)
+    add_evaluate(commands)
     _add_doctor(commands)
     return parser
 
@@ -111,7 +115,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_run)
 
 
@@ -147,7 +151,7 @@ def _run(arguments: argparse.Namespace) -> int:
             view.say("Stopped. Run the same command again to continue where it left off.")
             raise
     if arguments.json:
-        _write_json(arguments.json, to_json(batch))
+        write_json_file(arguments.json, to_json(batch))
     return EXIT_OK if batch.ok else EXIT_FAILED
 
 
@@ -159,7 +163,7 @@ def _add_analyze(commands: Any) -> None:
         " figure.",
     )
     parser.add_argument("video", type=Path, metavar="VIDEO")
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_analyze)
 
 
@@ -169,7 +173,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
     analysis = pipeline.analyse_title(arguments.video, Options(ffmpeg=arguments.ffmpeg))
     if arguments.json:
-        _write_json(arguments.json, {"version": 1, **to_json(analysis)})
+        write_json_file(arguments.json, {"version": 1, **to_json(analysis)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_analysis(analysis)
     return EXIT_OK
@@ -185,7 +189,7 @@ def _add_plan(commands: Any) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO")
     add_ladder_options(parser)
     add_encode_options(parser)
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_plan)
 
 
@@ -198,7 +202,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     with view:
         plan = pipeline.plan_title(arguments.video, options, on_event=view.handle)
     if arguments.json:
-        _write_json(arguments.json, plan_document(plan, options))
+        write_json_file(arguments.json, plan_document(plan, options))
     if not arguments.quiet and arguments.json != "-":
         terminal.print_plan(plan)
     return EXIT_OK
@@ -216,7 +220,7 @@ def _add_encode(commands: Any) -> None:
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     add_thumbnail_count(parser)
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_encode)
 
 
@@ -240,7 +244,7 @@ def _encode(arguments: argparse.Namespace) -> int:
             keep_work=arguments.keep_work,
         )
     if arguments.json:
-        _write_json(arguments.json, to_json(batch))
+        write_json_file(arguments.json, to_json(batch))
     return EXIT_OK if batch.ok else EXIT_FAILED
 
 
@@ -254,7 +258,7 @@ def _add_thumbs(commands: Any) -> None:
     parser.add_argument("video", type=Path, metavar="VIDEO")
     parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write into")
     add_thumbnail_count(parser)
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_thumbs)
 
 
@@ -265,7 +269,7 @@ def _thumbs(arguments: argparse.Namespace) -> int:
     options = Options(ffmpeg=arguments.ffmpeg, thumbnails=arguments.thumbnails)
     thumbnails = pipeline.thumbnails_of(arguments.video, arguments.out, options)
     if arguments.json:
-        _write_json(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
+        write_json_file(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_thumbnails(thumbnails)
     return EXIT_OK
@@ -277,7 +281,7 @@ def _add_doctor(commands: Any) -> None:
         help="check ffmpeg, encoders, quality models and the packager",
         description="Print what was found and how to mend what is missing.",
     )
-    add_common(parser)
+    add_general(parser)
     parser.set_defaults(handler=_doctor)
 
 
@@ -288,23 +292,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     checks = diagnose(arguments.ffmpeg)
     if arguments.json:
-        _write_json(arguments.json, {"version": 1, "checks": to_json(checks)})
+        write_json_file(arguments.json, {"version": 1, "checks": to_json(checks)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_checks(checks)
     return EXIT_OK if all(check.ok for check in checks) else EXIT_TOOL
-
-
-def _write_json(target: str, data: object) -> None:
-    if target == "-":
-        json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
-        return
-    from pertitle.serial import write_json
-
-    try:
-        write_json(Path(target).absolute(), data)
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}") from error
 
 
 def _stop_on_signals(stop: Any) -> None:

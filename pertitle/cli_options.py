@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
 from pertitle.records import FULL_HD, EncodeOptions, LadderOptions, Options, Size
+from pertitle.serial import write_json
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +61,7 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     usual = EncodeOptions()
     group = parser.add_argument_group("encoding")
     group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
+    group.add_argument("--model", type=Path, metavar="FILE", help="a model from `pertitle train`")
     group.add_argument("--preset", help="encoder preset (default: the trained one)")
     group.add_argument(
         "--quality-model",
@@ -106,7 +111,7 @@ def add_thumbnail_count(parser: Any) -> None:
     )
 
 
-def add_common(parser: argparse.ArgumentParser) -> None:
+def add_general(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("general")
     group.add_argument("--ffmpeg", metavar="PATH", help="ffmpeg to use (or PERTITLE_FFMPEG)")
     group.add_argument("--threads", type=whole(1), metavar="N", help="threads an encode may use")
@@ -143,6 +148,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         ffmpeg=arguments.ffmpeg,
         threads=arguments.threads,
         thumbnails=arguments.thumbnails,
+        model=arguments.model,
     )
 
 
@@ -185,3 +191,25 @@ def size(text: str) -> Size:
     ):
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 1920x1080")
     return Size(int(width), int(height))
+
+
+def probe_counts(text: str) -> tuple[int, ...]:
+    """``0,2,4``: numbers of measured points."""
+    try:
+        counts = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 0,2,4") from None
+    if counts[0] < 0 or counts[-1] > 100:
+        raise argparse.ArgumentTypeError("numbers of probes are between 0 and 100")
+    return counts
+
+
+def write_json_file(target: str, data: object) -> None:
+    if target == "-":
+        json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    try:
+        write_json(Path(target).absolute(), data)
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from error

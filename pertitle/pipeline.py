@@ -206,7 +206,7 @@ def _ladder(analysis: Analysis, work: _Work) -> LadderPlan:
 
     def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
         return plan_ladder(
-            load_model(codec.name),
+            load_model(codec.name, options.model),
             title_context(analysis, options),
             options.ladder,
             preset=encode.preset or codec.preset,

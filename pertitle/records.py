@@ -517,6 +517,7 @@ class Options:
         ffmpeg: another ffmpeg program than the bundled one.
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
+        model: a file from ``pertitle train``; None for the shipped model of the codec.
     """
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
@@ -524,3 +525,4 @@ class Options:
     ffmpeg: str | None = None
     threads: int | None = None
     thumbnails: int = 6
+    model: Path | None = None

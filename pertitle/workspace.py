@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pertitle
 from pertitle.errors import ModelError, SourceError, UsageError
 from pertitle.records import Options, TitleResult
 from pertitle.serial import from_json, read_json, sync_folder, to_json, write_json
@@ -130,7 +131,9 @@ class Workspace:
 
 def plan_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:
     """Everything that a plan depends on."""
-    return key_of(FORMAT, source_fingerprint, options.ladder, options.encode, ffmpeg_version)
+    model = fingerprint(options.model) if options.model else ""
+    basis = (FORMAT, pertitle.__version__, ffmpeg_version, source_fingerprint, model)
+    return key_of(*basis, options.ladder, options.encode)
 
 
 def title_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -65,17 +66,12 @@ class FrameReader:
         self._upright = source.size
         self._range = self._video.dynamic_range
         self.rate = max(1.0, float(self._video.frame_rate))
-        self._name = source.path.name
-        options = {"protocol_whitelist": "file"}
-        try:
-            self._container: Any = av.open(f"file:{source.path}", options=options)
-            # A second handle looks for keyframes without disturbing the decoder's position.
-            self._scout: Any = av.open(f"file:{source.path}", options=options)
-        except (av.error.FFmpegError, OSError) as error:
-            raise SourceError(f"cannot read {self._name}: {error}") from error
+        self._container = _open(source.path)
+        # A second handle looks for keyframes without disturbing the decoder's position.
+        self._scout = _open(source.path)
         index = self._video.index
-        self._stream: Any = self._container.streams[index]
-        self._scout_stream: Any = self._scout.streams[index]
+        self._stream = self._container.streams[index]
+        self._scout_stream = self._scout.streams[index]
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         self._base = float(self._stream.time_base)
@@ -232,6 +228,14 @@ class FrameReader:
         if self._deinterlace and not shrinks:
             image = one_field(image)
         return image
+
+
+def _open(path: Path) -> Any:
+    try:
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourceError(f"cannot read {path.name}: {reason}") from error
 
 
 def one_field(image: Image) -> Image:

@@ -163,7 +163,7 @@ class Decoder:
                 done = min(index, wanted)
             if done >= wanted:
                 return
-            if index >= done or held is None or time > held[0]:
+            if held is None or time >= held[0]:  # pictures before an open GOP can come late
                 held = (time, frame)
         if held is not None and held[0] >= window.start - 1.5 / rate:
             yield from self._emit(held, done, min(done + 1, wanted), window, treatment)

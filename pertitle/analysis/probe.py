@@ -10,12 +10,19 @@ from typing import Any
 import av
 import av.error
 
+from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
 
 MAX_SIDE = 16384
 """Largest picture side accepted; larger headers are damage or an attack."""
 MAX_PROBED_PACKETS = 600
+CONTAINERS = (
+    "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "mxf", "flv", "ogg",
+    "asf", "gxf", "ivf", "nut", "rm", "dv", "wtv", "h264", "hevc", "obu", "av1", "m4v", "h263",
+    "mjpeg", "yuv4mpegpipe", "gif", "apng", "swf", "vc1", "vvc", "cavsvideo", "dirac", "lmlm4",
+)  # fmt: skip
+"""Container formats (ffmpeg demuxers) that hold their pictures themselves."""
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 
 
@@ -39,16 +46,26 @@ def probe(path: Path | str) -> Source:
     try:
         with open_container(path) as container:
             return _describe(container, path, size)
+    except av.error.InvalidDataError as error:
+        raise SourceError(f"{path.name} is not a video, or is cut off or damaged") from error
+    except av.error.ArgumentError as error:
+        raise SourceError(f"{path.name} is not in a video container format") from error
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{path.name} is not a readable video: {reason}") from error
 
 
 def open_container(path: Path) -> Any:
-    """Open a file so that it can reach no other: local protocol only, name taken literally."""
-    return av.open(
-        f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-    )
+    """Open a media file so that it can reach no other one.
+
+    The name is taken literally, only local files may be read, and playlist formats (HLS, DASH,
+    concat, image sequences) are refused: a crafted list could name any file of this machine.
+
+    Raises:
+        av.error.FFmpegError: it is not a media file of a known container format.
+    """
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+    return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
 def _describe(container: Any, path: Path, size: int) -> Source:
@@ -65,7 +82,7 @@ def _describe(container: Any, path: Path, size: int) -> Source:
     if max(stream.width, stream.height) > MAX_SIDE:
         raise SourceError(f"{path.name}: {stream.width}x{stream.height} pixels is over {MAX_SIDE}")
     first, second_field = _first_frame(container, stream, path)
-    timing = _timing(container, stream)
+    timing = read_timing(container, stream)
     video = _video_stream(stream, first, timing, second_field)
     duration = timing.duration
     return Source(
@@ -100,70 +117,7 @@ def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:
     raise SourceError(f"{path.name}: no picture of the video track can be decoded")
 
 
-class _Timing:
-    """Frame rate, evenness, duration and frame count from the timestamps."""
-
-    def __init__(self, rate: Fraction, variable: bool, duration: float, frames: int | None) -> None:
-        self.rate = rate
-        self.variable = variable
-        self.duration = duration
-        self.frames = frames
-
-
-def _timing(container: Any, stream: Any) -> _Timing:
-    """Read timestamps of the first packets, and of all when the header tells no duration."""
-    container.seek(0)
-    base = stream.time_base
-    declared = _declared_duration(container, stream)
-    times: list[int] = []
-    for packet in container.demux(stream):
-        if packet.pts is None:
-            continue
-        times.append(packet.pts)
-        if declared is not None and len(times) >= MAX_PROBED_PACKETS:
-            break
-    times.sort()
-    steps = [b - a for a, b in zip(times, times[1:], strict=False) if b > a]
-    average = stream.average_rate
-    if not average or average <= 0 or average > 1000:
-        average = Fraction(len(steps), 1) / (sum(steps) * base) if steps else Fraction(25)
-    rate = _tidy(Fraction(average))
-    # Milliseconds of a coarse time base are not a variable rate: half a frame is.
-    expected = float(1 / rate)
-    uneven = sum(abs(float(s * base) - expected) > 0.5 * expected for s in steps)
-    variable = len(steps) > 0 and uneven > 0.02 * len(steps)
-    seen = float((times[-1] - times[0]) * base) + expected if times else expected
-    complete = declared is None or len(times) < MAX_PROBED_PACKETS
-    if complete:
-        return _Timing(rate, variable, seen, len(times) or None)
-    assert declared is not None
-    return _Timing(rate, variable, max(declared, seen), stream.frames or None)
-
-
-def _declared_duration(container: Any, stream: Any) -> float | None:
-    if stream.duration and stream.duration > 0:
-        return float(stream.duration * stream.time_base)
-    if container.duration and container.duration > 0:
-        return float(container.duration) / av.time_base
-    return None
-
-
-_COMMON_RATES = (
-    Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30),
-    Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100),
-    Fraction(120000, 1001), Fraction(120),
-)  # fmt: skip
-
-
-def _tidy(rate: Fraction) -> Fraction:
-    """Snap to a broadcast rate within 0.02 %, else to a rate of small terms."""
-    for common in _COMMON_RATES:
-        if abs(rate / common - 1) < Fraction(1, 5000):
-            return common
-    return rate.limit_denominator(1001)
-
-
-def _video_stream(stream: Any, frame: Any, timing: _Timing, interlaced: bool) -> VideoStream:
+def _video_stream(stream: Any, frame: Any, timing: Timing, interlaced: bool) -> VideoStream:
     context = stream.codec_context
     pixel_format = frame.format
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio

@@ -1,0 +1,172 @@
+"""Frame rate, evenness, duration and frame count of a picture track, from its timestamps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+
+HEAD_PACKETS = 600
+"""Packets read at the start of a title; a shorter track is read whole."""
+TAIL_PACKETS = 3000
+MAX_UNKNOWN_PACKETS = 2_000_000
+"""Packets read of a track whose header tells no duration (11 hours at 50 frames a second)."""
+REORDER_DEPTH = 16
+"""Most frames that decoding order and display order lie apart (ITU-T H.264, A.3.1)."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the timestamps of a picture track tell.
+
+    Attributes:
+        rate: average frames a second, snapped to a broadcast rate if within 0.02 %.
+        variable: more than 2 % of the frames are off the even grid by over a quarter frame.
+        duration: seconds from the first shown frame to the end of the last.
+        frames: shown frames, None if they were not counted.
+    """
+
+    rate: Fraction
+    variable: bool
+    duration: float
+    frames: int | None
+
+
+@dataclass
+class _Stamps:
+    """Presentation times of the packets of one reading, seconds, in coding order."""
+
+    times: list[float]
+    ended: bool
+
+
+def read_timing(container: Any, stream: Any) -> Timing:
+    """Time a track from its first packets, and from all of them if it is short or undeclared."""
+    declared = _declared(container, stream)
+    limit = MAX_UNKNOWN_PACKETS if declared is None else HEAD_PACKETS
+    _rewind(container, stream)
+    head = _read(container, stream, limit)
+    times = sorted(head.times)
+    steps = [b - a for a, b in itertools.pairwise(times) if b > a]
+    rate = _average_rate(stream, steps)
+    frame = float(1 / rate)
+    uneven = sum(abs(step - frame) > 0.25 * frame for step in steps)
+    variable = uneven > 0.02 * len(steps) and uneven > 2
+    if head.ended or declared is None:
+        length = _shown_seconds(times, frame, variable)
+        return Timing(rate, variable, round(length, 6), len(times) or None)
+    end = _readable_end(container, stream, declared, frame)
+    counted = stream.frames if abs(end - declared) < 2 * frame and stream.frames else None
+    return Timing(rate, variable, round(max(end, frame), 6), counted)
+
+
+def _shown_seconds(times: list[float], frame: float, variable: bool) -> float:
+    """Length of a wholly read track.
+
+    A cut without re-encoding can leave the last reference frame behind without the frames it is
+    shown after. Players end such a track after as many frame times as it has frames; holes
+    elsewhere are real time.
+    """
+    if not times:
+        return frame
+    length = times[-1] - times[0] + frame
+    if variable:
+        return length
+    tail = times[-REORDER_DEPTH:]
+    holes = sum(max(0.0, b - a - frame) for a, b in itertools.pairwise(tail) if b - a > 1.5 * frame)
+    return max(frame, length - holes)
+
+
+def _readable_end(container: Any, stream: Any, declared: float, frame: float) -> float:
+    """Where the data really ends: headers of torn or joined files tell other lengths."""
+    start = _start(stream)
+    last = _last_after(container, stream, max(0.0, declared - 4.0) + start)
+    if last is not None:
+        end = last - start + frame
+        # Up to a second of difference is rounding and reordering; the header is then exact.
+        return declared if abs(end - declared) < max(1.0, 2 * frame) else end
+    low, high = 0.0, declared
+    while high - low > max(1.0, declared / 4000):
+        middle = (low + high) / 2
+        found = _last_after(container, stream, middle + start, packets=50)
+        low, high = (max(middle, found - start), high) if found is not None else (low, middle)
+    return low
+
+
+def _last_after(
+    container: Any, stream: Any, when: float, packets: int = TAIL_PACKETS
+) -> float | None:
+    """Time of the last packet found when reading on from ``when``; None if nothing is there."""
+    try:
+        container.seek(int(when / stream.time_base), stream=stream, backward=True)
+    except av.error.FFmpegError:
+        return None
+    stamps = _read(container, stream, packets)
+    later = [time for time in stamps.times if time >= when - 1.0]
+    return max(later) if later else None
+
+
+def _read(container: Any, stream: Any, limit: int) -> _Stamps:
+    base = stream.time_base
+    times: list[float] = []
+    try:
+        for packet in itertools.islice(_packets(container, stream), limit):
+            times.append(float(packet.pts * base))
+    except av.error.FFmpegError:
+        return _Stamps(times, ended=True)  # a torn tail ends the track
+    return _Stamps(times, ended=len(times) < limit)
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Packets that lead to a shown frame: those cut away by an edit list are marked discard."""
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.size and not packet.is_discard:
+            yield packet
+
+
+def _rewind(container: Any, stream: Any) -> None:
+    try:
+        container.seek(0)
+    except av.error.FFmpegError:
+        container.seek(stream.start_time or 0, stream=stream)
+
+
+def _start(stream: Any) -> float:
+    return float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+
+
+def _declared(container: Any, stream: Any) -> float | None:
+    if stream.duration and stream.duration > 0:
+        return float(stream.duration * stream.time_base)
+    if container.duration and container.duration > 0:
+        return float(container.duration) / av.time_base
+    return None
+
+
+def _average_rate(stream: Any, steps: list[float]) -> Fraction:
+    average = stream.average_rate
+    if not average or average <= 0 or average > 1000:
+        typical = sum(steps) / len(steps) if steps else 0.04
+        average = Fraction(1 / typical).limit_denominator(100_000)
+    return _tidy(Fraction(average))
+
+
+STANDARD_RATES = (
+    Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30),
+    Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100),
+    Fraction(120000, 1001), Fraction(120),
+)  # fmt: skip
+"""Frame rates of broadcast and cinema."""
+
+
+def _tidy(rate: Fraction) -> Fraction:
+    """Snap to a broadcast rate within 0.02 %, else to a rate of small terms."""
+    for common in STANDARD_RATES:
+        if abs(rate / common - 1) < Fraction(1, 5000):
+            return common
+    return rate.limit_denominator(1001)

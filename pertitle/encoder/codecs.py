@@ -8,6 +8,19 @@ from pertitle.errors import UsageError
 
 
 @dataclass(frozen=True)
+class Cap:
+    """A video buffering verifier (H.264 annex C): the decoder's buffer and how fast it fills.
+
+    Attributes:
+        maxrate_kbps: rate at which the buffer fills, kbit/s.
+        bufsize_kbit: size of the buffer, kbit.
+    """
+
+    maxrate_kbps: int
+    bufsize_kbit: int
+
+
+@dataclass(frozen=True)
 class Codec:
     """One codec and the encoder that makes it.
 
@@ -28,7 +41,7 @@ class Codec:
     corpus_crfs: tuple[float, ...]
 
     def encoder_options(
-        self, *, preset: str | None, crf: float, gop: int, threads: int
+        self, *, preset: str | None, crf: float, gop: int, threads: int, cap: Cap | None = None
     ) -> dict[str, str]:
         """ffmpeg output options of a constant-quality encode with closed GOPs.
 
@@ -37,6 +50,7 @@ class Codec:
             crf: constant rate factor on the encoder's own scale.
             gop: frames from one forced keyframe to the next.
             threads: threads the encoder may use.
+            cap: bound of the bitrate ("capped CRF"), or None.
         """
         options = {
             "c:v": self.encoder,
@@ -62,7 +76,13 @@ class Codec:
         else:  # SVT-AV1 keeps to its own fixed grid; its keyframes end every reference
             options |= {"g": str(gop), "svtav1-params": f"lp={threads}:scd=0"}
             del options["force_key_frames"]
+        if cap is not None:
+            options |= {"maxrate": f"{cap.maxrate_kbps}k", "bufsize": f"{cap.bufsize_kbit}k"}
         return options
+
+    def bit_depth(self, source_depth: int) -> int:
+        """Bits a component that are delivered: H.264 players decode 8 only."""
+        return 10 if source_depth > 8 and self.name != "h264" else 8
 
 
 CODECS = {

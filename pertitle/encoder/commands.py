@@ -6,9 +6,10 @@ a name with a leading dash, a colon or a per-cent sign means only itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ffmpeg
@@ -31,15 +32,25 @@ def finish(program: str, stream: Any, *, progress: bool = False) -> list[str]:
     return [program, *GLOBAL_OPTIONS, *extra, *ffmpeg.get_args(stream)]
 
 
-def open_input(path: Path, window: Window | None = None, **options: str) -> Any:
+def open_input(path: Path, window: Window | None = None, **options: str | None) -> Any:
     """An ffmpeg input, limited to a window if one is given."""
     if window is not None:
         options = {**options, "ss": f"{window.start:.6f}", "t": f"{window.duration:.6f}"}
     return ffmpeg.input(f"file:{path}", **INPUT_OPTIONS, **options)
 
 
-def treat(video: Any, treatment: Treatment, *, pixel_format: str) -> Any:
-    """Apply the treatment: what comes out is what every encode and comparison starts from."""
+def treat(
+    video: Any,
+    treatment: Treatment,
+    *,
+    pixel_format: str,
+    conversion: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
+    """Apply the treatment: what comes out is what every encode and comparison starts from.
+
+    Args:
+        conversion: options of the last ``scale``, for sources in full range or RGB.
+    """
     if treatment.deinterlace:
         video = video.filter("bwdif", mode="send_frame", deint="all")
     video = video.filter("fps", fps=str(treatment.frame_rate))
@@ -55,12 +66,13 @@ def treat(video: Any, treatment: Treatment, *, pixel_format: str) -> Any:
             .filter("tonemap", tonemap="hable", desat=0)
             .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
         )
-    return scale(video, treatment.size).filter("format", pixel_format)
+    return scale(video, treatment.size, **conversion).filter("format", pixel_format)
 
 
-def scale(video: Any, size: Size) -> Any:
+def scale(video: Any, size: Size, **options: str) -> Any:
     """Scale to ``size`` in square pixels; a no-op in ffmpeg when the size is the same."""
-    return video.filter("scale", size.width, size.height, flags=SCALER).filter("setsar", 1)
+    scaled = video.filter("scale", size.width, size.height, flags=SCALER, **options)
+    return scaled.filter("setsar", 1)
 
 
 def pixel_format(bit_depth: int) -> str:

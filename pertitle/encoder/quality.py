@@ -35,8 +35,8 @@ class Bits:
     bytes: int
     key_bytes: int
 
-    def bitrate_kbps(self, frame_rate: Fraction, gop: int) -> float:
-        """Bitrate of the same pictures with one keyframe every ``gop`` frames, kbit/s.
+    def bitrate_kbps(self, frame_rate: Fraction, gop: float) -> float:
+        """Bitrate of the same pictures with one keyframe every ``gop`` frames on average, kbit/s.
 
         A digest of short windows holds more keyframes a second than the title will; weighing
         the two kinds of picture separately takes that bias out.
@@ -102,6 +102,7 @@ def measure_vmaf(
     frame_rate: Fraction,
     burst: tuple[int, int] | None = None,
     threads: int = 1,
+    bit_depth: int = 8,
 ) -> Scores:
     """VMAF of one file against another with as many frames, both scaled to the display.
 
@@ -119,6 +120,7 @@ def measure_vmaf(
             frame_rate=frame_rate,
             burst=burst,
             threads=threads,
+            bit_depth=bit_depth,
         )
         toolbox.runner.run(argv, limits=toolbox.limits(), cwd=Path(scratch))
         log = Path(scratch, "vmaf.json")

@@ -1,0 +1,97 @@
+"""Checks of finished files: what does not pass is not delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pertitle.encoder import commands
+from pertitle.encoder.pictures import Pictures, read_pictures
+from pertitle.errors import DeliveryError, ProcessError
+from pertitle.records import Size
+from pertitle.tools import Toolbox
+
+
+def check_rendition(
+    toolbox: Toolbox,
+    path: Path,
+    *,
+    size: Size,
+    frame_rate: Fraction,
+    gop: int,
+    frames: int | None = None,
+    decode: bool = True,
+) -> Pictures:
+    """Check one encoded rung.
+
+    Its pictures are evenly spaced from 0, keyframes stand at every multiple of ``gop``, all
+    pictures decode, and there are ``frames`` of them (None: not known before).
+
+    Raises:
+        DeliveryError: one of these is not so.
+    """
+    pictures = read_pictures(path)
+    name = path.name
+    if (pictures.width, pictures.height) != (size.width, size.height):
+        raise DeliveryError(f"{name} is {pictures.width}x{pictures.height}, not {size}")
+    if frames is not None and pictures.frames != frames:
+        raise DeliveryError(f"{name} has {pictures.frames} frames, not {frames}")
+    check_times(name, pictures.times, frame_rate)
+    check_keyframes(name, pictures, gop)
+    if decode:
+        decoded = count_decoded(toolbox, path)
+        if decoded != pictures.frames:
+            raise DeliveryError(f"{name}: {decoded} of {pictures.frames} frames decode")
+    return pictures
+
+
+def check_times(name: str, times: Sequence[Fraction], frame_rate: Fraction) -> None:
+    """Picture *n* is shown at *n* frame durations, to within a tenth of one.
+
+    Raises:
+        DeliveryError: one is not.
+    """
+    for n, time in enumerate(times):
+        if abs(time * frame_rate - n) > Fraction(1, 10):
+            raise DeliveryError(
+                f"{name}: frame {n} is shown at {float(time):.4f} s,"
+                f" not at {float(n / frame_rate):.4f} s"
+            )
+
+
+def check_keyframes(name: str, pictures: Pictures, gop: int) -> None:
+    """Keyframes stand at every multiple of ``gop``.
+
+    Raises:
+        DeliveryError: one is missing.
+    """
+    wanted = np.arange(0, pictures.frames, gop)
+    missing = wanted[~pictures.keys[wanted]]
+    if len(missing):
+        raise DeliveryError(f"{name}: no keyframe at frame {missing[0]}")
+
+
+def count_decoded(toolbox: Toolbox, path: Path) -> int:
+    """Decode the first video track and count its frames.
+
+    Raises:
+        DeliveryError: something in it does not decode.
+    """
+    counts = [0]
+
+    def on_line(line: str) -> None:
+        key, _, value = line.partition("=")
+        if key == "frame":
+            counts[0] = int(value)
+
+    stream = commands.open_input(path, err_detect="explode")["v:0"]
+    output = stream.output("pipe:", f="null", fps_mode="passthrough")
+    argv = commands.finish(toolbox.ffmpeg, output.global_args("-xerror"), progress=True)
+    try:
+        toolbox.runner.run(argv, limits=toolbox.limits(), on_line=on_line)
+    except ProcessError as error:
+        raise DeliveryError(f"{path.name} does not decode: {error}") from error
+    return counts[0]

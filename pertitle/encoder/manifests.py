@@ -1,0 +1,206 @@
+"""HLS playlists and DASH manifests: finishing touches, and a strict reader for the checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pertitle.errors import DeliveryError
+
+HLS_VERSION = 6
+"""EXT-X-MAP in playlists that are not I-frame playlists (RFC 8216, section 7)."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured bitrate of a track's segments, container included, bit/s."""
+
+    average: int
+    peak: int
+
+
+def tidy_master(
+    text: str,
+    video: Mapping[str, Rates],
+    audio: Mapping[str, Rates],
+    *,
+    default_audio: str = "",
+) -> str:
+    """State the version and the measured rates, and mark the default sound.
+
+    Args:
+        video: rates by address of the variant's playlist.
+        audio: rates of the sound renditions, by address; the most expensive one counts into
+            every variant (RFC 8216, section 4.3.4.2).
+        default_audio: address of the sound that plays unless the viewer chooses.
+
+    Raises:
+        DeliveryError: a variant is not among ``video``.
+    """
+    extra_peak = max((rates.peak for rates in audio.values()), default=0)
+    extra_average = max((rates.average for rates in audio.values()), default=0)
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{HLS_VERSION}"]
+    source = _lines(text)
+    for line, following in zip(source[1:], [*source[2:], ""], strict=True):
+        if line.startswith(("## ", "#EXT-X-VERSION")):
+            continue
+        if line.startswith("#EXT-X-MEDIA:TYPE=AUDIO"):
+            if attributes(line.partition(":")[2]).get("URI") == default_audio:
+                line = line.replace("DEFAULT=NO", "DEFAULT=YES")
+        elif line.startswith("#EXT-X-STREAM-INF:"):
+            if following not in video:
+                raise DeliveryError(f"the packager made a variant {following} nobody asked for")
+            rates = video[following]
+            peak, average = rates.peak + extra_peak, rates.average + extra_average
+            line = _with_rates(line, peak, average)
+        elif line.startswith("#EXT-X-I-FRAME-STREAM-INF:"):
+            found = attributes(line.partition(":")[2])
+            peak, average = int(found["BANDWIDTH"]), int(found["AVERAGE-BANDWIDTH"])
+            line = _with_rates(line, max(peak, average), average)
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _with_rates(line: str, peak: int, average: int) -> str:
+    line = re.sub(r"(?<![A-Z-])BANDWIDTH=\d+", f"BANDWIDTH={peak}", line)
+    return re.sub(r"AVERAGE-BANDWIDTH=\d+", f"AVERAGE-BANDWIDTH={average}", line)
+
+
+def tidy_mpd(text: str, rates: Mapping[str, Rates]) -> str:
+    """State measured rates, and frame rates in lowest terms ("12800/512" puzzles some players).
+
+    Args:
+        rates: by address of the track's initialisation segment.
+    """
+    text = re.sub(
+        r'frameRate="(\d+)/(\d+)"',
+        lambda match: f'frameRate="{Fraction(int(match[1]), int(match[2]))}"',
+        text,
+    )
+    parts = re.split(r"(?=<Representation )", text)
+    for i, part in enumerate(parts):
+        found = re.search(r'initialization="([^"]+)"', part)
+        if part.startswith("<Representation ") and found is not None and found[1] in rates:
+            peak = rates[found[1]].peak
+            parts[i] = re.sub(r'bandwidth="\d+"', f'bandwidth="{peak}"', part, count=1)
+    return "".join(parts)
+
+
+def attributes(text: str) -> dict[str, str]:
+    """An HLS attribute list (RFC 8216, section 4.2); quotes are taken off.
+
+    Raises:
+        DeliveryError: it is not one.
+    """
+    found: dict[str, str] = {}
+    place = 0
+    pattern = re.compile(r'([A-Z0-9-]+)=("[^"\r\n]*"|[^",\s]+)(?:,|$)')
+    while place < len(text):
+        match = pattern.match(text, place)
+        if match is None or match[1] in found:
+            raise DeliveryError(f"damaged HLS attribute list: {text}")
+        found[match[1]] = match[2].strip('"')
+        place = match.end()
+    return found
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A rendition as the master playlist declares it."""
+
+    uri: str
+    bandwidth: int
+    average_bandwidth: int
+    codecs: tuple[str, ...]
+    width: int
+    height: int
+    frame_rate: float
+
+
+@dataclass(frozen=True)
+class MediaPlaylist:
+    """A media playlist: initialisation segment, and segments with their lengths in seconds."""
+
+    init: str
+    segments: tuple[tuple[str, float], ...]
+    target_duration: int
+
+
+def read_master(text: str) -> tuple[tuple[Variant, ...], tuple[dict[str, str], ...]]:
+    """Variants and EXT-X-MEDIA entries of a master playlist.
+
+    Raises:
+        DeliveryError: it is not a master playlist.
+    """
+    lines = _lines(text)
+    variants: list[Variant] = []
+    media: list[dict[str, str]] = []
+    for i, line in enumerate(lines):
+        if line.startswith("#EXT-X-MEDIA:"):
+            media.append(attributes(line.partition(":")[2]))
+        if not line.startswith("#EXT-X-STREAM-INF:"):
+            continue
+        found = attributes(line.partition(":")[2])
+        if i + 1 >= len(lines) or lines[i + 1].startswith("#"):
+            raise DeliveryError("a variant of the master playlist has no address")
+        try:
+            width, height = found["RESOLUTION"].split("x")
+            variants.append(
+                Variant(
+                    uri=lines[i + 1],
+                    bandwidth=int(found["BANDWIDTH"]),
+                    average_bandwidth=int(found["AVERAGE-BANDWIDTH"]),
+                    codecs=tuple(found["CODECS"].split(",")),
+                    width=int(width),
+                    height=int(height),
+                    frame_rate=float(found["FRAME-RATE"]),
+                )
+            )
+        except (KeyError, ValueError) as error:
+            raise DeliveryError(f"a variant of the master playlist lacks {error}") from error
+    if not variants:
+        raise DeliveryError("the master playlist has no variants")
+    return tuple(variants), tuple(media)
+
+
+def read_media_playlist(text: str) -> MediaPlaylist:
+    """A finished (VOD) media playlist.
+
+    Raises:
+        DeliveryError: it is not one.
+    """
+    lines = _lines(text)
+    init = ""
+    target = 0
+    segments: list[tuple[str, float]] = []
+    length: float | None = None
+    try:
+        for line in lines:
+            tag, _, value = line.partition(":")
+            if tag == "#EXT-X-MAP":
+                init = attributes(value)["URI"]
+            elif tag == "#EXT-X-TARGETDURATION":
+                target = int(value)
+            elif tag == "#EXTINF":
+                length = float(value.split(",")[0])
+            elif not line.startswith("#"):
+                if length is None:
+                    raise DeliveryError(f"segment {line} has no length")
+                segments.append((line, length))
+                length = None
+    except (KeyError, ValueError) as error:
+        raise DeliveryError(f"damaged media playlist: {error}") from error
+    if not segments or not init or "#EXT-X-ENDLIST" not in lines:
+        raise DeliveryError("a media playlist is not complete")
+    if any(round(seconds) > target for _, seconds in segments):
+        raise DeliveryError("a segment is longer than the playlist's target duration")
+    return MediaPlaylist(init, tuple(segments), target)
+
+
+def _lines(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or lines[0] != "#EXTM3U":
+        raise DeliveryError("a playlist does not start with #EXTM3U")
+    return lines

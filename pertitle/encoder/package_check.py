@@ -1,0 +1,171 @@
+"""Checks of a finished package: what a player will meet, re-read from the disk."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+
+from pertitle.encoder.checks import check_times
+from pertitle.encoder.manifests import MediaPlaylist, read_master, read_media_playlist
+from pertitle.encoder.packaging import expected_segments
+from pertitle.encoder.prober import gop_frames
+from pertitle.errors import DeliveryError
+from pertitle.records import AudioRendition, Package, Rendition
+
+_DASH = "{urn:mpeg:dash:schema:mpd:2011}"
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Packets of a track put together from its segments: times, sizes, keyframes."""
+
+    times: tuple[Fraction, ...]
+    sizes: tuple[int, ...]
+    keys: tuple[bool, ...]
+
+
+def check_package(
+    folder: Path,
+    package: Package,
+    renditions: Sequence[Rendition],
+    audio: Sequence[AudioRendition],
+    *,
+    segment_seconds: float,
+    frame_rate: Fraction,
+) -> None:
+    """Check a package as a player would read it.
+
+    Every variant is declared with its real size, rate and bitrates; the segments of all
+    renditions start at the same frames, each with a keyframe; put together they hold exactly
+    the pictures that were encoded, in time; sound is as long as the picture; both manifests
+    name only files that exist.
+
+    Raises:
+        DeliveryError: one of these is not so.
+    """
+    gop = gop_frames(segment_seconds, frame_rate)
+    variants, media = read_master(_text(folder / package.hls_master))
+    ordered = sorted(renditions, key=lambda r: -r.average_kbps)
+    if len(variants) != len(ordered):
+        raise DeliveryError(f"{len(variants)} variants for {len(ordered)} renditions")
+    for variant, rendition in zip(variants, ordered, strict=True):
+        rung = rendition.rung
+        if (variant.width, variant.height) != (rung.width, rung.height):
+            raise DeliveryError(f"{variant.uri} is declared {variant.width}x{variant.height}")
+        if rendition.codec_string not in variant.codecs:
+            raise DeliveryError(f"{variant.uri} is declared as {','.join(variant.codecs)}")
+        if abs(variant.frame_rate - float(frame_rate)) > 0.01:
+            raise DeliveryError(f"{variant.uri} is declared at {variant.frame_rate} frames/s")
+        if variant.average_bandwidth < rendition.average_kbps * 990:
+            raise DeliveryError(f"{variant.uri} declares less than its average bitrate")
+        if variant.bandwidth < variant.average_bandwidth:
+            raise DeliveryError(f"{variant.uri} declares a peak below its average")
+        _check_video(folder / variant.uri, rendition, frame_rate, gop)
+    length = float(Fraction(ordered[0].frames) / frame_rate)
+    sounds = [entry for entry in media if entry.get("TYPE") == "AUDIO"]
+    if len(sounds) != len(audio):
+        raise DeliveryError(f"{len(sounds)} sound renditions for {len(audio)} tracks")
+    for entry in sounds:
+        _check_audio(folder / entry["URI"], length)
+    _check_mpd(folder / package.dash_manifest, len(ordered) + len(audio), length)
+
+
+def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, gop: int) -> None:
+    listed = read_media_playlist(_text(playlist))
+    count = expected_segments(rendition.frames, gop)
+    if len(listed.segments) != count:
+        raise DeliveryError(
+            f"{playlist.parent.name} has {len(listed.segments)} of {count} segments"
+        )
+    pictures, starts = _assemble(playlist.parent, listed, video=True)
+    name = playlist.parent.name
+    if len(pictures.times) != rendition.frames:
+        raise DeliveryError(f"{name}: {len(pictures.times)} of {rendition.frames} frames packaged")
+    check_times(name, sorted(pictures.times), frame_rate)
+    for i, start in enumerate(starts):
+        if not pictures.keys[start]:
+            raise DeliveryError(f"{name}: segment {i + 1} does not start with a keyframe")
+        if abs(pictures.times[start] * frame_rate - i * gop) > Fraction(1, 10):
+            raise DeliveryError(f"{name}: segment {i + 1} does not start at frame {i * gop}")
+
+
+def _check_audio(playlist: Path, length: float) -> None:
+    listed = read_media_playlist(_text(playlist))
+    declared = sum(seconds for _, seconds in listed.segments)
+    if abs(declared - length) > 0.1:
+        name = playlist.parent.name
+        raise DeliveryError(f"{name} is {declared:.2f} s long, the picture {length:.2f} s")
+    packets, _ = _assemble(playlist.parent, listed, video=False)
+    # The first packet primes the decoder and lies before 0.
+    if not -0.05 < float(packets.times[0]) <= 0.001:
+        raise DeliveryError(f"{playlist.parent.name} starts at {float(packets.times[0]):.3f} s")
+
+
+def _assemble(
+    folder: Path, listed: MediaPlaylist, *, video: bool
+) -> tuple[_Pictures, tuple[int, ...]]:
+    """Packets of all segments in decoding order, and the index of each segment's first."""
+    try:
+        init = (folder / listed.init).read_bytes()
+        times: list[Fraction] = []
+        sizes: list[int] = []
+        keys: list[bool] = []
+        starts: list[int] = []
+        for uri, _ in listed.segments:
+            starts.append(len(times))
+            data = io.BytesIO(init + (folder / uri).read_bytes())
+            with av.open(data, "r", format="mp4") as container:
+                stream = (container.streams.video if video else container.streams.audio)[0]
+                base = Fraction(stream.time_base or 1)
+                for packet in container.demux(stream):
+                    if packet.size:
+                        times.append((packet.pts or 0) * base)
+                        sizes.append(packet.size)
+                        keys.append(packet.is_keyframe)
+            if starts[-1] == len(times):
+                raise DeliveryError(f"{folder.name}/{uri} is empty")
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise DeliveryError(f"{folder.name} cannot be read back: {error}") from error
+    return _Pictures(tuple(times), tuple(sizes), tuple(keys)), tuple(starts)
+
+
+def _check_mpd(path: Path, tracks: int, length: float) -> None:
+    try:
+        root = ElementTree.fromstring(_text(path))
+    except ElementTree.ParseError as error:
+        raise DeliveryError(f"{path.name} is not XML: {error}") from error
+    representations = root.findall(f".//{_DASH}Representation")
+    if len(representations) != tracks:
+        raise DeliveryError(f"{path.name}: {len(representations)} of {tracks} tracks")
+    for representation in representations:
+        template = representation.find(f"{_DASH}SegmentTemplate")
+        if template is None:
+            raise DeliveryError(f"{path.name}: a track has no segments")
+        scale = int(template.get("timescale", "1"))
+        number = int(template.get("startNumber", "1"))
+        end = 0
+        for entry in template.iter(f"{_DASH}S"):
+            if int(entry.get("t", end)) != end:
+                raise DeliveryError(f"{path.name}: a gap in the timeline")
+            for _ in range(int(entry.get("r", "0")) + 1):
+                end += int(entry.get("d", "0"))
+                media = template.get("media", "").replace("$Number%05d$", f"{number:05d}")
+                if not (path.parent / media).is_file():
+                    raise DeliveryError(f"{path.name} names {media}, which does not exist")
+                number += 1
+        if abs(end / scale - length) > 0.1:
+            raise DeliveryError(f"{path.name}: a track of {end / scale:.2f} s, not {length:.2f} s")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeliveryError(f"{path.name} cannot be read back: {error}") from error

@@ -1,0 +1,184 @@
+"""Probe encodes: what one (height, CRF) costs and looks like, measured on the digest."""
+
+from __future__ import annotations
+
+import math
+import time
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+from pertitle.encoder import commands
+from pertitle.encoder.codecs import Codec
+from pertitle.encoder.quality import count_bits, measure_vmaf
+from pertitle.encoder.title import Span, Title, extract_spans, open_title
+from pertitle.errors import SourceError, UsageError
+from pertitle.records import Analysis, Probe, Size
+from pertitle.tools import Toolbox
+
+BURST = (5, 13)
+"""On a long digest VMAF is measured on 5 of every 13 frames: 13 shares no factor with the
+mini-GOPs of 4, 8 and 16 frames, so every level of the B-pyramid is met."""
+BURST_ABOVE_SECONDS = 10.0
+
+
+def gop_frames(segment_seconds: float, frame_rate: Fraction) -> int:
+    """Frames of a segment: the whole number nearest to its length in seconds."""
+    return max(1, round(segment_seconds * frame_rate))
+
+
+def digest_spans(analysis: Analysis, segment_seconds: float) -> tuple[Span, ...]:
+    """The digest's windows in frames.
+
+    A title that is its own digest is one span of its real length; otherwise each window is
+    exactly one GOP, so that the digest's keyframes come as often as the title's.
+    """
+    rate = analysis.treatment.frame_rate
+    total = max(1, round(analysis.source.duration * rate))
+    gop = gop_frames(segment_seconds, rate)
+    covered = sum(round(window.duration * rate) for window in analysis.digest)
+    if covered >= total - 1 or len(analysis.digest) * gop >= total:
+        return (Span(0, total),)
+    spans: list[Span] = []
+    free = 0
+    for window in sorted(analysis.digest, key=lambda w: w.start):
+        first = max(free, min(round(window.start * rate), total - gop))
+        spans.append(Span(first, gop))
+        free = first + gop
+    # Windows pushed over the end by their neighbours move back, the last one first.
+    limit = total
+    for i in range(len(spans) - 1, -1, -1):
+        first = min(spans[i].first, limit - gop)
+        spans[i] = Span(first, gop)
+        limit = first
+    return tuple(spans)
+
+
+class DigestProber:
+    """Encodes a title's digest at any height and CRF and measures it.
+
+    Use as a context manager: entering extracts the digest into ``scratch``. ``measure`` may be
+    called from several threads.
+    """
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        analysis: Analysis,
+        *,
+        codec: Codec,
+        preset: str | None,
+        quality_model: str,
+        display: Size,
+        segment_seconds: float,
+        scratch: Path,
+    ) -> None:
+        self._toolbox = toolbox
+        self._analysis = analysis
+        self._codec = codec
+        self._preset = preset
+        self._model = quality_model
+        self._display = display
+        self._scratch = scratch
+        self._digest = scratch / "digest.mkv"
+        rate = analysis.treatment.frame_rate
+        self._gop = gop_frames(segment_seconds, rate)
+        self._spans = digest_spans(analysis, segment_seconds)
+        self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
+
+    def __enter__(self) -> DigestProber:
+        title = open_title(self._analysis)
+        if len(self._spans) == 1:
+            self._spans = (self._extract_whole(title),)
+        else:
+            extract_spans(
+                self._toolbox, title, self._spans, self._digest, bit_depth=self._bit_depth
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._digest.unlink(missing_ok=True)
+
+    def _extract_whole(self, title: Title) -> Span:
+        """The whole title; its real length may differ a little from the declared one."""
+        video = title.video(pixel_format=commands.pixel_format(self._bit_depth))
+        output = video.output(f"file:{self._digest}", **commands.LOSSLESS)
+        argv = commands.finish(self._toolbox.ffmpeg, output)
+        self._toolbox.runner.run(argv, limits=self._toolbox.limits())
+        frames = count_bits(self._digest).frames
+        if frames == 0:
+            raise SourceError(f"{title.source.path.name}: no picture can be decoded")
+        return Span(0, frames)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the digest."""
+        return sum(span.frames for span in self._spans)
+
+    def measure(self, height: int, crf: float) -> Probe:
+        """Encode the digest and measure its bitrate in the title, and its VMAF at the display.
+
+        The bitrate is that of the title's own keyframe cadence, its short last segment included.
+
+        Raises:
+            UsageError: the height is above the source's.
+            ProcessError: ffmpeg failed.
+        """
+        size = rung_size(self._analysis, height)
+        rate = self._analysis.treatment.frame_rate
+        started = time.monotonic()
+        path = self._scratch / f"probe-{height}-{crf:g}.mkv"
+        argv = commands.encode_crfs(
+            self._toolbox.ffmpeg,
+            self._digest,
+            size,
+            [(crf, path)],
+            self._codec,
+            preset=self._preset,
+            gop=self._gop,
+            threads=self._toolbox.threads,
+        )
+        try:
+            self._toolbox.runner.run(argv, limits=self._toolbox.limits())
+            bits = count_bits(path)
+            scores = measure_vmaf(
+                self._toolbox,
+                path,
+                self._digest,
+                display=self._display,
+                models=[self._model],
+                frame_rate=rate,
+                burst=BURST if self.frames > BURST_ABOVE_SECONDS * rate else None,
+                threads=self._toolbox.threads,
+                bit_depth=self._bit_depth,
+            )
+        finally:
+            path.unlink(missing_ok=True)
+        bitrate = bits.bitrate_kbps(rate, self._title_gop())
+        return Probe(height, crf, bitrate, scores.mean(self._model), time.monotonic() - started)
+
+    def _title_gop(self) -> float:
+        """Mean distance of the title's keyframes in frames."""
+        whole = len(self._spans) == 1
+        total = self.frames if whole else round(self._analysis.source.duration * self._rate())
+        return total / math.ceil(total / self._gop)
+
+    def _rate(self) -> Fraction:
+        return self._analysis.treatment.frame_rate
+
+
+def rung_size(analysis: Analysis, height: int) -> Size:
+    """The picture of that height; the source's own height has the source's own width.
+
+    Raises:
+        UsageError: the height is above the source's.
+    """
+    own = analysis.treatment.size
+    if height > own.height:
+        raise UsageError(f"a {height}-line rung is above the source's {own.height} lines")
+    return own if height == own.height else own.at_height(height)

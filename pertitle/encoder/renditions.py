@@ -1,0 +1,256 @@
+"""Encoding the rungs of a title: one decode feeds every encoder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import ffmpeg
+
+from pertitle.encoder import commands
+from pertitle.encoder.checks import check_rendition
+from pertitle.encoder.codecs import Cap, Codec
+from pertitle.encoder.pictures import Pictures, read_pictures
+from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.title import Title, open_title
+from pertitle.errors import DeliveryError, SourceError
+from pertitle.records import Analysis, Rung, Size
+from pertitle.tools import Toolbox
+
+FORMAT_VERSION = 1
+"""Part of every key: a change in how files are made makes earlier ones useless."""
+MIN_MAXRATE_KBPS = 100
+"""A cap below this saves nobody anything and ruins the first picture of a still title."""
+MISSING_SHARE = 0.02
+MISSING_SECONDS = 0.5
+"""A title that is shorter than declared by more than both is a truncated file."""
+
+OnProgress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class EncodedRung:
+    """One rung as a checked file, not yet verified or packaged.
+
+    Attributes:
+        path: an MP4 file with one video track.
+        reused: it was there already, from an earlier run.
+        average_kbps, peak_kbps: picture bytes over the title and over its largest segment.
+    """
+
+    rung: Rung
+    codec: str
+    codec_string: str
+    path: Path
+    frames: int
+    average_kbps: float
+    peak_kbps: float
+    reused: bool
+
+
+def vbv_cap(expected_kbps: float, ratio: float, segment_seconds: float) -> Cap:
+    """The cap of a rung: ``ratio`` times its expected rate, over a buffer of one segment.
+
+    A smaller buffer would starve titles of stills, where the keyframe holds a segment's bits.
+    """
+    rate = max(MIN_MAXRATE_KBPS, round(expected_kbps * ratio))
+    return Cap(rate, max(rate, round(rate * segment_seconds)))
+
+
+def encode_renditions(
+    toolbox: Toolbox,
+    analysis: Analysis,
+    rungs: Sequence[Rung],
+    *,
+    codec: Codec,
+    preset: str | None,
+    segment_seconds: float,
+    vbv_ratio: float,
+    folder: Path,
+    on_progress: OnProgress = lambda done: None,
+) -> tuple[EncodedRung, ...]:
+    """Encode rungs of a title into ``folder``, in the order given.
+
+    Each file is written under a temporary name, checked and renamed; one that is there already
+    with the same key (source, treatment, rung, encoder, version) is kept, not made again.
+
+    Args:
+        on_progress: called with the share of the work that is done, 0 to 1.
+
+    Raises:
+        SourceError: the source is truncated or can no longer be read.
+        DeliveryError: a file does not pass its check.
+        ProcessError: ffmpeg failed.
+    """
+    title = open_title(analysis)
+    gop = gop_frames(segment_seconds, title.rate)
+    jobs = [
+        _job(toolbox, title, rung, codec, preset, segment_seconds, vbv_ratio, folder)
+        for rung in rungs
+    ]
+    found = {job.path: job.read() for job in jobs}
+    missing = list({job.path: job for job in jobs if found[job.path] is None}.values())
+    if missing:
+        _encode(toolbox, title, missing, codec, gop, on_progress)
+        frames = None
+        for job in missing:
+            pictures = check_rendition(
+                toolbox,
+                job.part,
+                size=job.size,
+                frame_rate=title.rate,
+                gop=gop,
+                frames=frames,
+            )
+            frames = pictures.frames
+            check_complete(title, frames)
+            job.keep(pictures)
+            found[job.path] = pictures
+    counts = {pictures.frames for pictures in found.values() if pictures is not None}
+    if len(counts) != 1:
+        raise DeliveryError(f"the rungs differ in length: {sorted(counts)} frames")
+    made = {job.path for job in missing}
+    return tuple(
+        _encoded(job, found[job.path], codec, title, gop, job.path not in made) for job in jobs
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    rung: Rung
+    size: Size
+    options: dict[str, str]
+    path: Path
+    key: str
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.part.mp4")
+
+    @property
+    def note(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def read(self) -> Pictures | None:
+        """The finished file of an earlier run, if it was made from the same and is whole."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            if note["key"] != self.key or note["bytes"] != self.path.stat().st_size:
+                return None
+            return read_pictures(self.path)
+        except (OSError, ValueError, KeyError, TypeError, DeliveryError):
+            return None
+
+    def keep(self, pictures: Pictures) -> None:
+        """Rename the checked file, then say what it is; without the note it does not count."""
+        self.note.unlink(missing_ok=True)
+        self.part.replace(self.path)
+        note = {"key": self.key, "bytes": self.path.stat().st_size, "frames": pictures.frames}
+        self.note.write_text(json.dumps(note) + "\n", encoding="utf-8")
+
+
+def _job(
+    toolbox: Toolbox,
+    title: Title,
+    rung: Rung,
+    codec: Codec,
+    preset: str | None,
+    segment_seconds: float,
+    vbv_ratio: float,
+    folder: Path,
+) -> _Job:
+    options = codec.encoder_options(
+        preset=preset,
+        crf=rung.crf,
+        gop=gop_frames(segment_seconds, title.rate),
+        threads=toolbox.threads,
+        cap=vbv_cap(rung.bitrate_kbps, vbv_ratio, segment_seconds),
+    )
+    size = Size(rung.width, rung.height)
+    path = folder / f"{size}-{codec.name}-crf{rung.crf:g}.mp4"
+    stat = title.source.path.stat()
+    basis = [FORMAT_VERSION, toolbox.version, stat.st_size, stat.st_mtime_ns]
+    basis += [repr(title), str(size), sorted(options.items())]
+    key = hashlib.sha256(json.dumps(basis, default=str).encode()).hexdigest()
+    return _Job(rung, size, options, path, key)
+
+
+def _encode(
+    toolbox: Toolbox,
+    title: Title,
+    jobs: Sequence[_Job],
+    codec: Codec,
+    gop: int,
+    on_progress: OnProgress,
+) -> None:
+    total = title.expected_frames
+
+    def on_line(line: str) -> None:
+        key, _, value = line.partition("=")
+        if key == "frame":
+            on_progress(min(1.0, int(value) / total))
+
+    argv = encode_command(
+        toolbox.ffmpeg,
+        title,
+        [(job.size, job.options, job.part) for job in jobs],
+        bit_depth=codec.bit_depth(title.source.video.bit_depth),
+    )
+    toolbox.runner.run(argv, limits=toolbox.limits(), on_line=on_line)
+    on_progress(1.0)
+
+
+def encode_command(
+    program: str,
+    title: Title,
+    targets: Sequence[tuple[Size, dict[str, str], Path]],
+    *,
+    bit_depth: int,
+) -> list[str]:
+    """The argv that decodes and treats a title once and encodes it at several sizes."""
+    video = title.video(pixel_format=commands.pixel_format(bit_depth))
+    branches = video.split() if len(targets) > 1 else [video]
+    outputs = []
+    for i, (size, options, path) in enumerate(targets):
+        branch = branches[i] if len(targets) > 1 else video
+        picture = branch if size == title.treatment.size else commands.scale(branch, size)
+        tags = {"tag:v": "hvc1"} if options["c:v"] == "libx265" else {}
+        outputs.append(
+            picture.output(
+                f"file:{path}", f="mp4", map_metadata="-1", map_chapters="-1", **options, **tags
+            )
+        )
+    return commands.finish(program, ffmpeg.merge_outputs(*outputs), progress=True)
+
+
+def check_complete(title: Title, frames: int) -> None:
+    """A title that ends long before its declared length is truncated.
+
+    Raises:
+        SourceError: it is.
+    """
+    missing = (title.expected_frames - frames) / float(title.rate)
+    if missing > max(MISSING_SECONDS, MISSING_SHARE * title.source.duration):
+        raise SourceError(
+            f"{title.source.path.name} is truncated: its picture ends after"
+            f" {frames / float(title.rate):.1f} s of {title.source.duration:.1f} s"
+        )
+
+
+def _encoded(
+    job: _Job, pictures: Pictures | None, codec: Codec, title: Title, gop: int, reused: bool
+) -> EncodedRung:
+    assert pictures is not None
+    return EncodedRung(
+        rung=job.rung,
+        codec=codec.name,
+        codec_string=pictures.codec_string,
+        path=job.path,
+        frames=pictures.frames,
+        average_kbps=pictures.average_kbps(title.rate),
+        peak_kbps=pictures.peak_kbps(title.rate, gop),
+        reused=reused,
+    )

@@ -1,0 +1,159 @@
+"""Reading a title frame by frame number: the grid that encodes and comparisons share.
+
+The treated title is a row of frames numbered from 0 at the constant rate of its treatment; frame
+0 is the first picture that decodes. Whether it is read whole or from the middle, frame *n* is
+the same picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import ffmpeg
+
+from pertitle.encoder import commands
+from pertitle.encoder.colour import conversion, tag
+from pertitle.encoder.quality import count_bits
+from pertitle.errors import SourceError
+from pertitle.records import Analysis, Source, Treatment
+from pertitle.tools import Toolbox
+
+SEEK_WORTHWHILE = 20.0
+"""Titles up to this many seconds are decoded whole: quicker than seeking, and always exact."""
+SPANS_PER_PROCESS = 8
+"""Windows read by one ffmpeg: each is an open file and a decoder."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring frames: number of the first, and how many."""
+
+    first: int
+    frames: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.frames
+
+
+@dataclass(frozen=True)
+class Title:
+    """A source with its treatment and the place of its first picture.
+
+    Attributes:
+        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track
+            of the file; the sound of this moment belongs to frame 0.
+    """
+
+    source: Source
+    treatment: Treatment
+    origin: Fraction
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second."""
+        return self.treatment.frame_rate
+
+    @property
+    def expected_frames(self) -> int:
+        """Frames that the declared duration promises."""
+        return max(1, round(self.source.duration * self.rate))
+
+    def video(self, *, pixel_format: str, start: int | None = None) -> Any:
+        """The treated pictures, from the first or (seeking) from some keyframe before ``start``.
+
+        The timestamps count frames from the title's first, in units of one frame.
+        """
+        source = self.source
+        shift = -self.origin
+        options: dict[str, Any] = {}
+        if start is not None:
+            # One frame early, so that rounding cannot pass over the frame that is wanted.
+            seconds = max(Fraction(0), Fraction(start - 1) / self.rate + self.origin)
+            micros = int(seconds * 1_000_000)
+            options = {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
+            shift += Fraction(micros, 1_000_000)
+        video = commands.open_input(source.path, **options)[str(source.video.index)]
+        video = tag(video, source).filter("setpts", f"PTS+round({shift}/TB)")
+        return commands.treat(
+            video, self.treatment, pixel_format=pixel_format, conversion=conversion(source)
+        )
+
+    def spans(self, spans: Sequence[Span], *, pixel_format: str, seek: bool) -> Any:
+        """The frames of several spans (in order, not overlapping), joined."""
+        if not seek:
+            chosen = "+".join(f"between(n,{span.first},{span.end - 1})" for span in spans)
+            video = self.video(pixel_format=pixel_format).filter("select", chosen)
+            video = video.filter("trim", end_frame=sum(span.frames for span in spans))
+        else:
+            parts = [
+                self.video(pixel_format=pixel_format, start=span.first)
+                .filter("trim", start_pts=span.first, end_pts=span.end)
+                .filter("setpts", "PTS-STARTPTS")
+                for span in spans
+            ]
+            video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
+        return video.filter("setpts", f"N/({self.rate})/TB")
+
+
+def open_title(analysis: Analysis) -> Title:
+    """Find the first picture of an analysed source.
+
+    Raises:
+        SourceError: the source can no longer be read.
+    """
+    source = analysis.source
+    try:
+        with av.open(
+            f"file:{source.path}",
+            options={"protocol_whitelist": "file"},
+            metadata_errors="replace",
+        ) as container:
+            clock = Fraction(container.start_time or 0, av.time_base)
+            stream = container.streams[source.video.index]
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    continue
+                for frame in frames:
+                    if isinstance(frame, av.VideoFrame) and frame.pts is not None:
+                        base = frame.time_base or stream.time_base or Fraction(1)
+                        return Title(source, analysis.treatment, frame.pts * base - clock)
+    except (av.error.FFmpegError, OSError, IndexError) as error:
+        raise SourceError(f"cannot read {source.path.name} any more: {error}") from error
+    raise SourceError(f"{source.path.name}: no picture of the video track can be decoded")
+
+
+def extract_spans(
+    toolbox: Toolbox, title: Title, spans: Sequence[Span], target: Path, *, bit_depth: int
+) -> None:
+    """Write the frames of some spans to one lossless file, by seeking where that is quicker.
+
+    Raises:
+        SourceError: the title has not got these frames.
+        ProcessError: ffmpeg failed.
+    """
+    wanted = sum(span.frames for span in spans)
+    seek = title.source.duration > SEEK_WORTHWHILE
+    for attempt in (True, False) if seek else (False,):
+        video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth), seek=attempt)
+        output = video.output(f"file:{target}", **commands.LOSSLESS)
+        argv = commands.finish(toolbox.ffmpeg, output)
+        toolbox.runner.run(argv, limits=toolbox.limits())
+        # Some containers seek to a point behind the one asked for: then the count is short, and
+        # decoding from the start is the way that always works.
+        found = count_bits(target).frames
+        if found == wanted:
+            return
+    raise SourceError(
+        f"{title.source.path.name}: only {found} of {wanted} frames between"
+        f" {float(spans[0].first / title.rate):.1f} s and"
+        f" {float(spans[-1].end / title.rate):.1f} s can be decoded"
+    )

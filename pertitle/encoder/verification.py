@@ -1,0 +1,245 @@
+"""Verification: VMAF of finished renditions against the treated source, at the display.
+
+Renditions of one title are looked at in the same windows, so the source's windows are read once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.encoder import commands
+from pertitle.encoder.codecs import Codec
+from pertitle.encoder.pictures import read_pictures
+from pertitle.encoder.quality import Scores, read_scores
+from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
+from pertitle.encoder.title import SEEK_WORTHWHILE, Span, Title, extract_spans, open_title
+from pertitle.errors import DeliveryError, ToolError
+from pertitle.records import Analysis, Size, Verification, Window
+from pertitle.tools import Toolbox
+
+GUARD = 1
+"""Frames read on both sides of a window and not counted: VMAF's motion feature looks at the
+neighbours of a frame (Li et al., "VMAF: the journey continues", 2018)."""
+EXACT_SECONDS = 10.0
+"""Titles up to this length are compared whole."""
+WORST_SECONDS = 1.0
+
+
+class Verifier:
+    """Measures renditions of one title; a context manager that owns the reference windows.
+
+    Args:
+        scratch: an existing folder for temporary files.
+    """
+
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        analysis: Analysis,
+        *,
+        codec: Codec,
+        quality_model: str,
+        display: Size,
+        scratch: Path,
+    ) -> None:
+        self._toolbox = toolbox
+        self._analysis = analysis
+        self._model = quality_model
+        self._display = display
+        self._scratch = scratch
+        self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
+        self._title: Title | None = None
+        self._references: dict[tuple[Span, ...], Path] = {}
+
+    def __enter__(self) -> Verifier:
+        self._title = open_title(self._analysis)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for path in self._references.values():
+            path.unlink(missing_ok=True)
+        self._references.clear()
+
+    def verify(self, path: Path, *, exact: bool = False, half_width: float = 0.5) -> Verification:
+        """Measure one rendition.
+
+        Args:
+            exact: compare every frame, whatever the length.
+            half_width: wanted half width of the 95 % interval of the mean, in VMAF points.
+
+        Raises:
+            DeliveryError: the rendition and the source do not line up.
+            ProcessError: ffmpeg failed.
+        """
+        frames = read_pictures(path).frames
+        if exact or frames <= EXACT_SECONDS * self._opened.rate:
+            return self._exact(path, frames)
+        design = Design(frames, self._cuts())
+        if design.exact_is_cheaper(FIRST_ROUNDS):
+            return self._exact(path, frames)
+        rows = [self._round(path, design, i) for i in range(FIRST_ROUNDS)]
+        found = self._estimate(design, rows)
+        needed = rounds_needed(FIRST_ROUNDS, found.half_width, half_width)
+        if design.exact_is_cheaper(needed):
+            return self._exact(path, frames)
+        rows += [self._round(path, design, i) for i in range(FIRST_ROUNDS, needed)]
+        found = self._estimate(design, rows)
+        spans = [span for i in range(len(rows)) for span in design.round(i)]
+        means = [float(values.mean()) for row in rows for values in row]
+        worst = int(np.argmin(means))
+        return Verification(
+            vmaf=found.mean,
+            low=max(0.0, found.low),
+            high=min(100.0, found.high),
+            frames=sum(span.frames for span in spans),
+            worst=means[worst],
+            worst_window=_window(spans[worst], self._opened.rate),
+        )
+
+    @property
+    def _opened(self) -> Title:
+        if self._title is None:
+            raise RuntimeError("a Verifier is used inside its with block")
+        return self._title
+
+    def _cuts(self) -> list[int]:
+        return [round(shot.start * self._opened.rate) for shot in self._analysis.shots]
+
+    def _estimate(self, design: Design, rows: Sequence[Sequence[NDArray[np.float64]]]) -> Estimate:
+        return estimate(design, [[float(v.mean()) for v in row] for row in rows])
+
+    def _exact(self, path: Path, frames: int) -> Verification:
+        title = self._opened
+        scores = self._compare(
+            commands.open_input(path)["v:0"],
+            title.video(pixel_format=commands.pixel_format(self._bit_depth)),
+        ).frames[0]
+        if len(scores) != frames:
+            raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {frames} frames")
+        mean = float(scores.mean())
+        length = max(1, min(frames, round(WORST_SECONDS * title.rate)))
+        moving = np.convolve(scores, np.full(length, 1 / length), "valid")
+        worst = int(moving.argmin())
+        return Verification(
+            vmaf=mean,
+            low=mean,
+            high=mean,
+            frames=frames,
+            worst=float(moving[worst]),
+            worst_window=_window(Span(worst, length), title.rate),
+        )
+
+    def _round(self, path: Path, design: Design, number: int) -> list[NDArray[np.float64]]:
+        """Frame scores of one round, window by window."""
+        spans = design.round(number)
+        guarded = tuple(_guarded(span, design.frames) for span in spans)
+        reference = self._reference(guarded)
+        seek = self._analysis.source.duration > SEEK_WORTHWHILE
+        scores = self._compare(
+            rendition_spans(path, guarded, self._opened.rate, seek=seek),
+            commands.open_input(reference)["v:0"],
+        ).frames[0]
+        total = sum(span.frames for span in guarded)
+        if len(scores) != total:
+            raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {total} frames")
+        counted = []
+        place = 0
+        for span, wide in zip(spans, guarded, strict=True):
+            start = place + span.first - wide.first
+            counted.append(scores[start : start + span.frames])
+            place += wide.frames
+        return counted
+
+    def _reference(self, spans: tuple[Span, ...]) -> Path:
+        if spans not in self._references:
+            path = self._scratch / f"reference-{len(self._references)}.mkv"
+            extract_spans(self._toolbox, self._opened, spans, path, bit_depth=self._bit_depth)
+            self._references[spans] = path
+        return self._references[spans]
+
+    def _compare(self, distorted: Any, reference: Any) -> Scores:
+        argv = commands.compare(
+            self._toolbox.ffmpeg,
+            distorted,
+            reference,
+            "vmaf.json",
+            display=self._display,
+            models=[self._model],
+            frame_rate=self._opened.rate,
+            threads=self._toolbox.threads,
+            bit_depth=self._bit_depth,
+        )
+        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
+            self._toolbox.runner.run(argv, limits=self._toolbox.limits(), cwd=Path(folder))
+            log = Path(folder, "vmaf.json")
+            if not log.exists():
+                raise ToolError("libvmaf wrote no log")
+            return read_scores(log.read_text(encoding="utf-8"), [self._model])
+
+
+def verify_rendition(
+    toolbox: Toolbox,
+    analysis: Analysis,
+    path: Path,
+    *,
+    codec: Codec,
+    quality_model: str,
+    display: Size,
+    exact: bool = False,
+    half_width: float = 0.5,
+) -> Verification:
+    """Measure one rendition; for several of a title a :class:`Verifier` saves work."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pertitle-") as scratch,
+        Verifier(
+            toolbox,
+            analysis,
+            codec=codec,
+            quality_model=quality_model,
+            display=display,
+            scratch=Path(scratch),
+        ) as verifier,
+    ):
+        return verifier.verify(path, exact=exact, half_width=half_width)
+
+
+def rendition_spans(path: Path, spans: Sequence[Span], rate: Fraction, *, seek: bool) -> Any:
+    """The frames of some spans of a rendition, joined."""
+    if not seek:
+        chosen = "+".join(f"between(n,{span.first},{span.end - 1})" for span in spans)
+        video = commands.open_input(path)["v:0"].filter("select", chosen)
+        return video.filter("trim", end_frame=sum(span.frames for span in spans))
+    parts = []
+    for span in spans:
+        micros = int(max(Fraction(0), Fraction(span.first - 1) / rate) * 1_000_000)
+        video = commands.open_input(path, ss=f"{micros}us", noaccurate_seek=None, threads="1")
+        numbered = video["v:0"].filter("setpts", f"PTS+round({Fraction(micros, 1_000_000)}/TB)")
+        parts.append(
+            numbered.filter("fps", fps=str(rate))
+            .filter("trim", start_pts=span.first, end_pts=span.end)
+            .filter("setpts", "PTS-STARTPTS")
+        )
+    return parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
+
+
+def _guarded(span: Span, frames: int) -> Span:
+    first = max(0, span.first - GUARD)
+    return Span(first, min(frames, span.end + GUARD) - first)
+
+
+def _window(span: Span, rate: Fraction) -> Window:
+    return Window(float(span.first / rate), float(span.frames / rate))

@@ -23,8 +23,6 @@ from pertitle.errors import SourceError
 from pertitle.records import Size, Source, Treatment, Window
 
 Plane = NDArray[np.uint8]
-MAX_DECODED_BEFORE_WINDOW = 1200
-"""Frames decoded on the way from a keyframe to a window before the seek counts as failed."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Decoder:
 
     def __init__(self, container: Any, stream: Any, source: Source) -> None:
         self._container = container
-        self._stream = stream
+        self.stream = stream
         self._source = source
         start = container.start_time
         self.origin = start / av.time_base if start is not None else 0.0
@@ -129,14 +127,14 @@ class Decoder:
 
     def frames(self, start: float) -> Iterator[tuple[float, Any]]:
         """Raw decoded frames from the keyframe at or before ``start`` on, with their times."""
-        base = float(self._stream.time_base)
+        base = float(self.stream.time_base)
         target = int((start + self.origin) / base)
         try:
-            self._container.seek(max(target, 0), stream=self._stream, backward=True)
+            self._container.seek(max(target, 0), stream=self.stream, backward=True)
         except av.error.FFmpegError:
             self._container.seek(0)
         try:
-            packets = self._container.demux(self._stream)
+            packets = self._container.demux(self.stream)
             for packet in packets:
                 self.bytes_read += packet.size or 0
                 self.packets_read += 1 if packet.size else 0

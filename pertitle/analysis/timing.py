@@ -115,8 +115,8 @@ def _read(container: Any, stream: Any, limit: int) -> _Stamps:
     base = stream.time_base
     times: list[float] = []
     try:
-        for packet in itertools.islice(_packets(container, stream), limit):
-            times.append(float(packet.pts * base))
+        packets = itertools.islice(_packets(container, stream), limit)
+        times.extend(float(packet.pts * base) for packet in packets)
     except av.error.FFmpegError:
         return _Stamps(times, ended=True)  # a torn tail ends the track
     return _Stamps(times, ended=len(times) < limit)

@@ -1,0 +1,66 @@
+"""Everything that is learnt of a title before it is encoded, in one call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pertitle.analysis.defects import find_defects
+from pertitle.analysis.digest import choose_digest, feature_windows
+from pertitle.analysis.features import measure_features
+from pertitle.analysis.frames import decoder
+from pertitle.analysis.probe import probe
+from pertitle.analysis.scan import every_frame, is_short, look_around, spending_of
+from pertitle.analysis.shots import coarse_shots, find_shots
+from pertitle.analysis.treatment import decide_treatment
+from pertitle.errors import SourceError
+from pertitle.records import Analysis, Source
+
+
+def analyse(
+    path_or_source: Path | str | Source,
+    *,
+    segment_seconds: float = 4.0,
+    crop: bool = False,
+    tone_map: bool = False,
+    on_progress: Callable[[float], None] = lambda done: None,
+) -> Analysis:
+    """Probe, look over and measure a title; the cost is bounded whatever its length.
+
+    Args:
+        path_or_source: a file, or what :func:`pertitle.analysis.probe` said of it.
+        segment_seconds: length of a delivered segment, and so of a digest window.
+        crop: cut a letterbox away.
+        tone_map: prepare an HDR source for an SDR ladder.
+        on_progress: called with the share of the work done, 0 to 1.
+
+    Raises:
+        SourceError: the file is not a usable video.
+    """
+    started = time.monotonic()
+    source = path_or_source if isinstance(path_or_source, Source) else probe(path_or_source)
+    with decoder(source) as decode:
+        looks = look_around(decode, source, lambda done: on_progress(0.4 * done))
+        if not looks:
+            raise SourceError(f"{source.path.name}: no picture can be decoded")
+        spending = spending_of(decode)
+        if is_short(source):
+            shots = find_shots(list(every_frame(decode)), source.duration)
+        else:
+            shots = coarse_shots(looks, source.duration)
+    on_progress(0.5)
+    treatment = decide_treatment(source, looks, crop=crop, tone_map=tone_map)
+    digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
+    features = measure_features(source, feature_windows(digest), treatment)
+    warnings = find_defects(source, treatment, looks, features)
+    on_progress(1.0)
+    return Analysis(
+        source=source,
+        treatment=treatment,
+        shots=shots,
+        digest=digest,
+        features=features,
+        warnings=warnings,
+        seconds=time.monotonic() - started,
+    )

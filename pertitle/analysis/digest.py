@@ -1,0 +1,123 @@
+"""The digest: windows that stand for a title in probe encodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.analysis.scan import Look, Spending
+from pertitle.records import Window
+
+WHOLE_SECONDS = 12.0
+"""A title up to this length is its own digest."""
+BUDGET_SECONDS = 20.0
+FEATURE_SECONDS = 2.0
+"""Length of the stretch of each digest window on which features are measured."""
+SPREAD_WEIGHT = 0.02
+"""Weight of an even spread in time against likeness of complexity."""
+
+
+def choose_digest(
+    looks: Sequence[Look],
+    spending: Spending | None,
+    duration: float,
+    rate: Fraction,
+    segment_seconds: float,
+) -> tuple[Window, ...]:
+    """Windows of one segment each, about 20 s in all, whose complexity is distributed like the
+    title's; a title of up to 12 s is one window, whole.
+
+    Windows start at multiples of the segment length, so they hold exactly what a segment of the
+    delivered title will. The set is searched for whose mean and spread of every complexity proxy
+    (bytes of the source's own coding, toy intra and inter bits) are nearest the title's.
+
+    Args:
+        looks: sampled places.
+        spending: packet sizes, if the container lists them.
+        duration: seconds of the title.
+        rate: constant frame rate.
+        segment_seconds: length of a segment.
+    """
+    gop = max(1, round(segment_seconds * rate))
+    frames = max(1, round(duration * rate))
+    segments = frames // gop
+    count = max(1, round(BUDGET_SECONDS / float(gop / rate)))
+    if duration <= WHOLE_SECONDS or segments <= count:
+        return (Window(0.0, float(frames / rate)),)
+    length = float(gop / rate)
+    proxies = _proxies(looks, spending, segments, length)
+    chosen = _search(proxies, count)
+    return tuple(Window(float(i * gop / rate), length) for i in sorted(chosen))
+
+
+def _proxies(
+    looks: Sequence[Look], spending: Spending | None, segments: int, length: float
+) -> NDArray[np.float64]:
+    """Complexity of every segment, shape (segments, proxies), in log2."""
+    middles = (np.arange(segments) + 0.5) * length
+    columns = []
+    if spending is not None:
+        sizes = [spending.between(i * length, (i + 1) * length) for i in range(segments)]
+        columns.append(np.log2(np.array(sizes) + 200.0))
+    if looks:
+        times = np.array([look.glance.time for look in looks])
+        intra = np.array([look.intra_bits for look in looks])
+        inter = np.array([look.inter_bits for look in looks])
+        columns += [np.interp(middles, times, np.log2(v + 2.0**-7)) for v in (intra, inter)]
+    return np.stack(columns, axis=1) if columns else np.zeros((segments, 1))
+
+
+def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
+    """Pick ``count`` segments: one from each stratum of overall complexity, then exchanges that
+    lower the distance to the title until none does. Deterministic."""
+    segments = len(proxies)
+    spread = proxies.std(axis=0)
+    overall = (proxies / np.where(spread > 1e-6, spread, 1.0)).mean(axis=1)
+    order = np.argsort(overall, kind="stable")
+    chosen = [int(stratum[len(stratum) // 2]) for stratum in np.array_split(order, count)]
+    best = _distance(proxies, chosen)
+    candidates = np.unique(np.linspace(0, segments - 1, min(segments, 240)).round().astype(int))
+    for _ in range(8):
+        improved = False
+        for place in range(count):
+            for other in candidates:
+                if int(other) in chosen:
+                    continue
+                trial = [*chosen[:place], int(other), *chosen[place + 1 :]]
+                distance = _distance(proxies, trial)
+                if distance < best - 1e-9:
+                    chosen, best, improved = trial, distance, True
+        if not improved:
+            break
+    return chosen
+
+
+def _distance(proxies: NDArray[np.float64], chosen: Sequence[int]) -> float:
+    """How unlike the title a set is: squared errors of log mean rate and of quantiles."""
+    picked = proxies[list(chosen)]
+    mean = np.log2(np.exp2(picked).mean(axis=0)) - np.log2(np.exp2(proxies).mean(axis=0))
+    marks = (np.arange(len(chosen)) + 0.5) / len(chosen)
+    quantiles = np.sort(picked, axis=0) - np.quantile(proxies, marks, axis=0)
+    even = (np.sort(chosen) + 0.5) / len(proxies) - marks
+    return float(
+        (mean**2).sum() + 0.5 * (quantiles**2).mean(axis=0).sum() + SPREAD_WEIGHT * (even**2).mean()
+    )
+
+
+def feature_windows(digest: Sequence[Window]) -> tuple[Window, ...]:
+    """The stretches of the digest that features are measured on: the middle 2 s of each
+    window; of a single long window, one every 4 s."""
+    if len(digest) == 1 and digest[0].duration > 2 * FEATURE_SECONDS:
+        whole = digest[0]
+        count = min(5, max(1, round(whole.duration / 4)))
+        step = whole.duration / count
+        digest = [Window(whole.start + i * step, step) for i in range(count)]
+    return tuple(
+        Window(
+            w.start + max(0.0, w.duration - FEATURE_SECONDS) / 2, min(w.duration, FEATURE_SECONDS)
+        )
+        for w in digest
+    )

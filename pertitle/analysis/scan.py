@@ -1,0 +1,204 @@
+"""A first look at a title: thumbnails of every frame of a short one, samples of a long one.
+
+The cost is bounded: a title of any length is looked at in at most ``MAX_LOOKS`` places, each
+a keyframe and the three pictures after it. What the file spent on its own coding is read from
+its index where it has one, at no cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pertitle.analysis import motion
+from pertitle.analysis.frames import Decoder, Plane, Pyramid, planes_of, thumbnail
+from pertitle.records import Source
+
+MAX_SCANNED_PIXELS = 1.2e9
+"""Titles of fewer luma samples are read frame by frame: 20 s at 1080p, 45 s at 720p."""
+MAX_LOOKS = 40
+THUMB_LINES = 72
+TOY_LINES = 180
+HISTOGRAM_BINS = 16
+BAR_LUMA = 28.0
+"""Lines whose brightest percentile stays below this luma can be letterbox."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A frame, small: its time, luma thumbnail and colour histogram (sums to 1)."""
+
+    time: float
+    thumb: Plane
+    histogram: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A sampled place of the title.
+
+    Attributes:
+        glance: its first frame.
+        intra_bits, inter_bits: toy coding at ``TOY_LINES`` lines and QP 32, bits a pixel.
+        fields: evidence of interlacing, see :func:`field_evidence`.
+        bars: black lines at the top, bottom, left and right, shares of height and width.
+    """
+
+    glance: Glance
+    intra_bits: float
+    inter_bits: float
+    fields: str
+    bars: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Bytes that the source's own coding spent: times (seconds, sorted) and sizes of packets."""
+
+    times: NDArray[np.float64]
+    sizes: NDArray[np.float64]
+
+    def between(self, start: float, end: float) -> float:
+        """Bytes of the pictures in a stretch."""
+        first, last = np.searchsorted(self.times, [start, end])
+        return float(self.sizes[first:last].sum())
+
+
+def glance_at(time: float, planes: list[Plane]) -> Glance:
+    """Shrink a frame to its thumbnail and histogram."""
+    counts = [
+        np.bincount((plane[:: max(1, len(plane) // 90)] >> 4).ravel(), minlength=HISTOGRAM_BINS)
+        for plane in planes
+    ]
+    histogram = np.concatenate([c / max(1, c.sum()) for c in counts]) / 3
+    return Glance(time, thumbnail(planes[0], THUMB_LINES), np.asarray(histogram, np.float32))
+
+
+def is_short(source: Source) -> bool:
+    """Whether every frame is looked at."""
+    video = source.video
+    frames = source.duration * float(video.frame_rate)
+    return frames * video.width * video.height <= MAX_SCANNED_PIXELS
+
+
+def every_frame(decode: Decoder) -> Iterator[Glance]:
+    """Glances at all frames in order."""
+    last = -1.0
+    for time, frame in decode.frames(0.0):
+        if time > last:
+            last = time
+            yield glance_at(time, planes_of(frame))
+
+
+def look_around(
+    decode: Decoder, source: Source, on_progress: Callable[[float], None]
+) -> list[Look]:
+    """Look at evenly spread places, each from a keyframe on; sorted, no place twice."""
+    wanted = min(MAX_LOOKS, max(1, round(source.duration / 2)))
+    looks: dict[float, Look] = {}
+    for i in range(wanted):
+        on_progress(i / wanted)
+        look = _look(decode, source.duration * (i + 0.5) / wanted)
+        if look is not None:
+            looks.setdefault(round(look.glance.time, 3), look)
+    return [looks[time] for time in sorted(looks)]
+
+
+def _look(decode: Decoder, time: float) -> Look | None:
+    taken: list[tuple[float, list[Plane]]] = []
+    for when, frame in decode.frames(time):
+        taken.append((when, planes_of(frame)))
+        if len(taken) == 4:
+            break
+    if not taken:
+        return None
+    first = taken[0][1][0]
+    small = [Pyramid(thumbnail(planes[0], TOY_LINES)) for _, planes in taken]
+    toy = motion.ToyEncoder()
+    toy.add(motion.Group(small[0], small[min(1, len(small) - 1)], small[-1]))
+    inter = toy.bits_per_pixel("native", "p", 32) + 2 * toy.bits_per_pixel("native", "b", 32)
+    evidence = field_evidence(first, taken[1][1][0]) if len(taken) > 1 else "none"
+    return Look(
+        glance=glance_at(*taken[0]),
+        intra_bits=toy.bits_per_pixel("native", "i", 32),
+        inter_bits=inter / 3,
+        fields=evidence,
+        bars=black_bars(first),
+    )
+
+
+def field_evidence(previous: Plane, current: Plane) -> str:
+    """Whether two neighbouring frames show fields: ``top``, ``bottom``, ``progressive``, ``none``.
+
+    Each line of the earlier frame is compared with its neighbours in the later one: if lines of
+    one parity fit better than those of the other, the fields are from different moments (the
+    rule of ffmpeg's idet filter).
+    """
+    if current.shape[0] < 32 or previous.shape != current.shape:
+        return "none"
+    step = max(1, current.shape[1] // 480)
+    now = current[:, ::step].astype(np.int16)
+    before = previous[:, ::step].astype(np.int16)
+    around = now[:-2] + now[2:]
+    misfit = np.abs(around - 2 * before[1:-1]).sum(axis=1, dtype=np.int64)
+    own = float(np.abs(around - 2 * now[1:-1]).sum(dtype=np.int64))
+    odd, even = float(misfit[0::2].sum()), float(misfit[1::2].sum())
+    if abs(odd + even - own) < 0.02 * own + now.size * 0.02:
+        return "none"  # nothing moves
+    if odd > 1.5 * even:
+        return "top"
+    if even > 1.5 * odd:
+        return "bottom"
+    return "progressive" if odd + even > 1.04 * own else "none"
+
+
+def black_bars(luma: Plane) -> tuple[float, float, float, float]:
+    """Black lines at the top, bottom, left and right, as shares of the height or width.
+
+    A line is black if almost no pixel of it is lighter than ``BAR_LUMA`` and it is even. An
+    all-black frame tells nothing and counts as having no bars.
+    """
+    height, width = luma.shape
+    rows = np.percentile(luma[:, :: max(1, width // 320)], 98, axis=1) < BAR_LUMA
+    columns = np.percentile(luma[:: max(1, height // 320)], 98, axis=0) < BAR_LUMA
+    if rows.all() or columns.all():
+        return (0.0, 0.0, 0.0, 0.0)
+    top, bottom = int(np.argmin(rows)), int(np.argmin(rows[::-1]))
+    left, right = int(np.argmin(columns)), int(np.argmin(columns[::-1]))
+    return (top / height, bottom / height, left / width, right / width)
+
+
+def spending_of(decode: Decoder) -> Spending | None:
+    """Packet sizes from the container's index, None if it does not list every frame."""
+    stream = decode.stream
+    entries = stream.index_entries
+    if entries is None or len(entries) < 2:
+        return None
+    base = float(stream.time_base)
+    times, sizes = [], []
+    for entry in entries:
+        times.append(entry.timestamp * base - decode.origin)
+        sizes.append(entry.size)
+    steps = np.diff(times)
+    if len(times) < 0.8 * float(steps.sum()) * float(stream.average_rate or 1):
+        return None
+    order = np.argsort(times, kind="stable")
+    return Spending(np.array(times)[order], np.array(sizes, np.float64)[order])
+
+
+def difference(a: Glance, b: Glance) -> tuple[float, float]:
+    """Distance of two frames: of their histograms (0 to 1), and of their structure (0 to 2)."""
+    histogram = float(np.abs(a.histogram - b.histogram).sum()) / 2
+    if a.thumb.shape != b.thumb.shape:
+        return histogram, 2.0
+    x = cv2.GaussianBlur(a.thumb, (0, 0), 1.5).astype(np.float32)
+    y = cv2.GaussianBlur(b.thumb, (0, 0), 1.5).astype(np.float32)
+    x -= x.mean()
+    y -= y.mean()
+    # A floor under the norm: two flat frames are alike, whatever their noise.
+    norm = float(np.sqrt((x * x).mean() * (y * y).mean())) + 4.0
+    return histogram, float(1 - (float((x * y).mean()) + 4.0) / norm)

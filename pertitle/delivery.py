@@ -14,11 +14,11 @@ from joblib import Parallel, delayed
 from pertitle import events
 from pertitle.encoder import (
     EncodedRung,
+    Verifier,
     check_package,
     encode_audio,
     encode_renditions,
     package,
-    verify_rendition,
 )
 from pertitle.encoder.codecs import Codec, codec_named
 from pertitle.events import OnEvent
@@ -79,10 +79,11 @@ def deliver(
         DeliveryError: an artifact failed its check.
         ProcessError: ffmpeg or the packager failed.
     """
-    rungs_folder = space.kept("rungs")
-    renditions = _renditions(plan, options, toolbox, rungs_folder, steps)
+    renditions = _renditions(plan, options, toolbox, space, steps)
     with steps.stage("audio", float(len(plan.analysis.source.audio)), "tracks"):
-        audio = encode_audio(toolbox, plan.analysis, folder=space.kept("audio"))
+        audio = encode_audio(
+            toolbox, plan.analysis, frames=renditions[0].frames, folder=space.kept("audio")
+        )
     staged = space.staged("package")
     with steps.stage("packaging"):
         finished = package(
@@ -94,9 +95,10 @@ def deliver(
             frame_rate=plan.analysis.treatment.frame_rate,
         )
         check_package(
-            toolbox,
             staged,
+            finished,
             renditions,
+            audio,
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
         )
@@ -124,7 +126,7 @@ class _Track:
 
 
 def _renditions(
-    plan: TitlePlan, options: Options, toolbox: Toolbox, folder: Path, steps: Steps
+    plan: TitlePlan, options: Options, toolbox: Toolbox, space: Workspace, steps: Steps
 ) -> tuple[Rendition, ...]:
     codec = codec_named(plan.ladder.codec)
     tolerance = options.encode.vmaf_tolerance
@@ -132,10 +134,20 @@ def _renditions(
         _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), next=rung)
         for i, rung in enumerate(plan.ladder.rungs)
     ]
-    while pending := [track for track in tracks if track.next is not None]:
-        _attempt(pending, plan, options, toolbox, folder, steps, codec)
-        for track in pending:
-            track.next = _correction(track, plan.ladder, codec)
+    verifier = Verifier(
+        # VMAF scales badly over threads: rungs are measured side by side, one thread each.
+        replace(toolbox, threads=1),
+        plan.analysis,
+        codec=codec,
+        quality_model=plan.ladder.quality_model,
+        display=plan.ladder.display,
+        scratch=space.staged("verification"),
+    )
+    with verifier:
+        while pending := [track for track in tracks if track.next is not None]:
+            _attempt(pending, plan, options, toolbox, space.kept("rungs"), steps, codec, verifier)
+            for track in pending:
+                track.next = _correction(track, plan.ladder, codec)
     done = tuple(_rendition(track) for track in tracks)
     for rendition in done:
         steps.emit(events.RenditionDone(steps.name, rendition))
@@ -150,6 +162,7 @@ def _attempt(
     folder: Path,
     steps: Steps,
     codec: Codec,
+    verifier: Verifier,
 ) -> None:
     """Encode the next version of some rungs and measure them."""
     heights = ", ".join(f"{t.next.height}p" for t in tracks if t.next is not None)
@@ -165,21 +178,10 @@ def _attempt(
             folder=folder,
             on_progress=lambda share: steps.report("encoding", share, heights),
         )
-    # VMAF scales badly over threads: rungs are measured side by side, one thread each.
-    single = replace(toolbox, threads=1)
     with steps.stage("verification", float(len(encoded)), "rungs"):
         checks = Parallel(
             n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
-        )(
-            delayed(verify_rendition)(
-                single,
-                plan.analysis,
-                rung.path,
-                display=plan.ladder.display,
-                quality_model=plan.ladder.quality_model,
-            )
-            for rung in encoded
-        )
+        )(delayed(verifier.verify)(rung.path) for rung in encoded)
         for i, (track, rung, check) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.attempts += 1
             if track.best is None or track.miss(check) < track.miss(track.best[1]):

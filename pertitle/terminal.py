@@ -127,8 +127,6 @@ def describe(event: events.Event, *, verbose: bool) -> str:
             return f"{title}: delivered in {sum(result.seconds.values()):.1f} s"
         case events.StageStarted(title, stage, _, _) if verbose:
             return f"{title}: {stage}"
-        case events.StageProgress(title, stage, done, text) if verbose and text:
-            return f"{title}: {stage} {done:.1f} {text}"
     return ""
 
 

@@ -44,8 +44,11 @@ TOP_SHARE = 0.5
 class Steps(Protocol):
     """How delivery tells what it does (the pipeline's side)."""
 
-    name: str
-    emit: OnEvent
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def emit(self) -> OnEvent: ...
 
     def stage(
         self, stage: str, total: float = ..., unit: str = ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -123,7 +122,8 @@ class DigestProber:
     def measure(self, height: int, crf: float) -> Probe:
         """Encode the digest and measure its bitrate in the title, and its VMAF at the display.
 
-        The bitrate is that of the title's own keyframe cadence, its short last segment included.
+        The bitrate is that of one keyframe a segment, whatever share of keyframes the digest
+        holds; a title shorter than a segment has its one.
 
         Raises:
             UsageError: the height is above the source's.
@@ -159,17 +159,8 @@ class DigestProber:
             )
         finally:
             path.unlink(missing_ok=True)
-        bitrate = bits.bitrate_kbps(rate, self._title_gop())
+        bitrate = bits.bitrate_kbps(rate, min(self._gop, self.frames))
         return Probe(height, crf, bitrate, scores.mean(self._model), time.monotonic() - started)
-
-    def _title_gop(self) -> float:
-        """Mean distance of the title's keyframes in frames."""
-        whole = len(self._spans) == 1
-        total = self.frames if whole else round(self._analysis.source.duration * self._rate())
-        return total / math.ceil(total / self._gop)
-
-    def _rate(self) -> Fraction:
-        return self._analysis.treatment.frame_rate
 
 
 def rung_size(analysis: Analysis, height: int) -> Size:

@@ -6,6 +6,7 @@ Renditions of one title are looked at in the same windows, so the source's windo
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -59,6 +60,7 @@ class Verifier:
         self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
         self._title: Title | None = None
         self._references: dict[tuple[Span, ...], Path] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Verifier:
         self._title = open_title(self._analysis)
@@ -148,9 +150,9 @@ class Verifier:
         spans = design.round(number)
         guarded = tuple(_guarded(span, design.frames) for span in spans)
         reference = self._reference(guarded)
-        seek = self._analysis.source.duration > SEEK_WORTHWHILE
+        long = design.frames > SEEK_WORTHWHILE * self._opened.rate
         scores = self._compare(
-            rendition_spans(path, guarded, self._opened.rate, seek=seek),
+            rendition_spans(path, guarded, self._opened.rate, seek=long),
             commands.open_input(reference)["v:0"],
         ).frames[0]
         total = sum(span.frames for span in guarded)
@@ -165,11 +167,12 @@ class Verifier:
         return counted
 
     def _reference(self, spans: tuple[Span, ...]) -> Path:
-        if spans not in self._references:
-            path = self._scratch / f"reference-{len(self._references)}.mkv"
-            extract_spans(self._toolbox, self._opened, spans, path, bit_depth=self._bit_depth)
-            self._references[spans] = path
-        return self._references[spans]
+        with self._lock:  # rungs are measured side by side; the second waits for the windows
+            if spans not in self._references:
+                path = self._scratch / f"reference-{len(self._references)}.mkv"
+                extract_spans(self._toolbox, self._opened, spans, path, bit_depth=self._bit_depth)
+                self._references[spans] = path
+            return self._references[spans]
 
     def _compare(self, distorted: Any, reference: Any) -> Scores:
         argv = commands.compare(

@@ -65,8 +65,21 @@ def treat(
             .filter("zscale", primaries="bt709")
             .filter("tonemap", tonemap="hable", desat=0)
             .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+            # What described the HDR mastering no longer holds.
+            .filter("sidedata", mode="delete", type="MASTERING_DISPLAY_METADATA")
+            .filter("sidedata", mode="delete", type="CONTENT_LIGHT_LEVEL")
         )
     return scale(video, treatment.size, **conversion).filter("format", pixel_format)
+
+
+def number(video: Any, frame_rate: Fraction) -> Any:
+    """Give frame *n* the time *n* in units of one frame.
+
+    ``N/rate/TB`` would not do: ``setpts`` cuts the product down to a whole number, and a rounding
+    error of 1e-16 then moves a frame by a tick, which makes VMAF compare it with its neighbour.
+    """
+    base = f"{frame_rate.denominator}/{frame_rate.numerator}"
+    return video.filter("settb", base).filter("setpts", "N")
 
 
 def scale(video: Any, size: Size, **options: str) -> Any:
@@ -152,12 +165,18 @@ def compare(
     """
     sides = []
     for video in (distorted, reference):
-        video = video.filter("setpts", f"N/({frame_rate})/TB")
+        video = number(video, frame_rate)
         if burst is not None:
             video = video.filter("select", f"lt(mod(n,{burst[1]}),{burst[0]})")
         sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
     named = "|".join(f"version={model}:name=m{i}" for i, model in enumerate(models))
     graph = ffmpeg.filter(
-        sides, "libvmaf", model=named, n_threads=threads, log_fmt="json", log_path=log_name
+        sides,
+        "libvmaf",
+        model=named,
+        n_threads=threads,
+        log_fmt="json",
+        log_path=log_name,
+        shortest=1,
     )
     return finish(program, graph.output("pipe:", f="null"))

@@ -59,7 +59,8 @@ def check_package(
         rung = rendition.rung
         if (variant.width, variant.height) != (rung.width, rung.height):
             raise DeliveryError(f"{variant.uri} is declared {variant.width}x{variant.height}")
-        if rendition.codec_string not in variant.codecs:
+        # AV1 names may go on with colour fields.
+        if not any(name.startswith(rendition.codec_string) for name in variant.codecs):
             raise DeliveryError(f"{variant.uri} is declared as {','.join(variant.codecs)}")
         if abs(variant.frame_rate - float(frame_rate)) > 0.01:
             raise DeliveryError(f"{variant.uri} is declared at {variant.frame_rate} frames/s")

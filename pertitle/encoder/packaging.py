@@ -63,7 +63,7 @@ def packaged_tracks(
 
 def manifest_text(text: str) -> str:
     """Text that can stand in a quoted HLS attribute and in the packager's descriptor."""
-    return re.sub(r'[\x00-\x1f\x7f",=]+', " ", text).strip() or "Audio"
+    return re.sub(r'[\s\x00-\x1f\x7f",=]+', " ", text).strip() or "Audio"
 
 
 def package(

@@ -26,8 +26,9 @@ from pertitle.tools import Toolbox
 
 SEEK_WORTHWHILE = 20.0
 """Titles up to this many seconds are decoded whole: quicker than seeking, and always exact."""
-SPANS_PER_PROCESS = 8
-"""Windows read by one ffmpeg: each is an open file and a decoder."""
+SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
+"""Containers with a time on every picture and an index of keyframes. In the others (AVI, MPEG
+program streams, ...) times after a seek are guessed, and a guess may be a frame off."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Title:
     def rate(self) -> Fraction:
         """Frames per second."""
         return self.treatment.frame_rate
+
+    @property
+    def seeks(self) -> bool:
+        """Frames in the middle can be had without decoding all before them, and it pays."""
+        names = self.source.container.split(",")
+        return self.source.duration > SEEK_WORTHWHILE and not SEEKABLE.isdisjoint(names)
 
     @property
     def expected_frames(self) -> int:
@@ -99,7 +106,7 @@ class Title:
                 for span in spans
             ]
             video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
-        return video.filter("setpts", f"N/({self.rate})/TB")
+        return commands.number(video, self.rate)
 
 
 def open_title(analysis: Analysis) -> Title:
@@ -141,14 +148,13 @@ def extract_spans(
         ProcessError: ffmpeg failed.
     """
     wanted = sum(span.frames for span in spans)
-    seek = title.source.duration > SEEK_WORTHWHILE
-    for attempt in (True, False) if seek else (False,):
+    for attempt in (True, False) if title.seeks else (False,):
         video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth), seek=attempt)
         output = video.output(f"file:{target}", **commands.LOSSLESS)
         argv = commands.finish(toolbox.ffmpeg, output)
         toolbox.runner.run(argv, limits=toolbox.limits())
-        # Some containers seek to a point behind the one asked for: then the count is short, and
-        # decoding from the start is the way that always works.
+        # A damaged index leads to a point behind the one asked for: then the count is short,
+        # and decoding from the start is the way that always works.
         found = count_bits(target).frames
         if found == wanted:
             return

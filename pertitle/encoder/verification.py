@@ -148,23 +148,21 @@ class Verifier:
     def _round(self, path: Path, design: Design, number: int) -> list[NDArray[np.float64]]:
         """Frame scores of one round, window by window."""
         spans = design.round(number)
-        guarded = tuple(_guarded(span, design.frames) for span in spans)
-        reference = self._reference(guarded)
+        read = merged([_guarded(span, design.frames) for span in spans])
+        reference = self._reference(read)
         long = design.frames > SEEK_WORTHWHILE * self._opened.rate
         scores = self._compare(
-            rendition_spans(path, guarded, self._opened.rate, seek=long),
+            rendition_spans(path, read, self._opened.rate, seek=long),
             commands.open_input(reference)["v:0"],
         ).frames[0]
-        total = sum(span.frames for span in guarded)
+        total = sum(span.frames for span in read)
         if len(scores) != total:
             raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {total} frames")
-        counted = []
-        place = 0
-        for span, wide in zip(spans, guarded, strict=True):
-            start = place + span.first - wide.first
-            counted.append(scores[start : start + span.frames])
-            place += wide.frames
-        return counted
+        numbers = np.concatenate([np.arange(span.first, span.end) for span in read])
+        starts = np.searchsorted(numbers, [span.first for span in spans])
+        return [
+            scores[start : start + span.frames] for start, span in zip(starts, spans, strict=True)
+        ]
 
     def _reference(self, spans: tuple[Span, ...]) -> Path:
         with self._lock:  # rungs are measured side by side; the second waits for the windows
@@ -242,6 +240,17 @@ def rendition_spans(path: Path, spans: Sequence[Span], rate: Fraction, *, seek: 
 def _guarded(span: Span, frames: int) -> Span:
     first = max(0, span.first - GUARD)
     return Span(first, min(frames, span.end + GUARD) - first)
+
+
+def merged(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Spans in order of their first frames, with those that touch or overlap joined."""
+    joined: list[Span] = []
+    for span in spans:
+        if joined and span.first <= joined[-1].end:
+            last = joined.pop()
+            span = Span(last.first, max(last.end, span.end) - last.first)
+        joined.append(span)
+    return tuple(joined)
 
 
 def _window(span: Span, rate: Fraction) -> Window:

@@ -1,0 +1,155 @@
+"""Sound: all tracks, labelled, in step with the picture and exactly as long."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pertitle.encoder import check_package, encode_audio, encode_renditions, package
+from pertitle.encoder.audio import tracks_of
+from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.manifests import read_master
+from pertitle.errors import DeliveryError
+from pertitle.records import AudioStream
+from pertitle.tools import Toolbox
+from tests.conftest import MakeClip
+from tests.encoder.helpers import analysis_of, rendition_of, rung
+
+FLASH = "color=black:s=160x90:r=25:d=2,drawbox=c=white:t=fill:enable='between(t,0.99,1.07)'"
+BEEP = "sine=f=1000:r=48000:d=2,volume='between(t,1,1.08)':eval=frame"
+LOSSLESS = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-c:a", "flac")
+
+
+def samples(path: Path) -> NDArray[np.float32]:
+    with av.open(str(path)) as container:
+        rate = container.streams.audio[0].rate
+        parts = []
+        for frame in container.decode(audio=0):
+            first = round(float(frame.time or 0) * rate)
+            part = frame.to_ndarray()[0]
+            parts.append(part[-first:] if first < 0 else part)
+    return np.concatenate(parts)
+
+
+def onset(path: Path) -> float:
+    """Seconds at which the beep begins."""
+    with av.open(str(path)) as container:
+        rate = container.streams.audio[0].rate
+    return float(np.flatnonzero(np.abs(samples(path)) > 0.02)[0]) / rate
+
+
+@pytest.mark.parametrize(
+    ("shift", "label"), [((), "even"), (("-itsoffset", "0.3"), "late")], ids=["even", "late"]
+)
+def test_the_beep_comes_with_the_flash(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, shift: tuple[str, ...], label: str
+) -> None:
+    """Also when the picture begins 0.3 s after the sound."""
+    even = make_clip(FLASH, "flash.mkv", *LOSSLESS, sound=BEEP)
+    clip = tmp_path / f"{label}.mkv"
+    toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "error", "-i", f"file:{even}", *shift, "-i", f"file:{even}",
+         "-map", "0:a", "-map", "1:v", "-c", "copy", f"file:{clip}"]
+    )  # fmt: skip
+    analysis = analysis_of(clip)
+    (encoded,) = encode_renditions(
+        toolbox, analysis, [rung(160, 90, 20)], codec=codec_named("h264"), preset="ultrafast",
+        segment_seconds=1, vbv_ratio=4, folder=tmp_path,
+    )  # fmt: skip
+    audio = encode_audio(toolbox, analysis, frames=encoded.frames, folder=tmp_path)
+    renditions = [rendition_of(encoded)]
+    rate = analysis.treatment.frame_rate
+    made = package(
+        toolbox, renditions, audio, folder=tmp_path / "p", segment_seconds=1, frame_rate=rate
+    )
+    check_package(tmp_path / "p", made, renditions, audio, segment_seconds=1, frame_rate=rate)
+    joined = []
+    for name in ("video-h264-90p", "audio-1"):
+        base = tmp_path / "p" / "segments" / name
+        path = tmp_path / f"{name}.mp4"
+        parts = [base / "init.mp4", *sorted(base.glob("*.m4s"))]
+        path.write_bytes(b"".join(part.read_bytes() for part in parts))
+        joined.append(path)
+    with av.open(str(joined[0])) as container:
+        frames = list(container.decode(video=0))
+    flash = next(f.time for f in frames if f.to_ndarray(format="gray").mean() > 128)
+    # The sound of the moment the picture flashed in the source: 1 s into an even file, and in
+    # the late one the picture flashes 0.3 s after the beep, as its maker wanted.
+    expected = flash - (0.3 if shift else 0.0)
+    assert onset(joined[1]) == pytest.approx(expected, abs=0.01)
+    length = len(samples(joined[1])) / 48000
+    assert length == pytest.approx(float(encoded.frames / rate), abs=1024 / 48000)
+
+
+def test_short_sound_is_filled_and_long_sound_is_cut(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(FLASH, "flash.mkv", *LOSSLESS, sound=BEEP)
+    analysis = analysis_of(clip)
+    for frames in (25, 90):
+        (one,) = encode_audio(toolbox, analysis, frames=frames, folder=tmp_path)
+        assert len(samples(one.path)) / 48000 == pytest.approx(frames / 25, abs=1024 / 48000)
+
+
+def test_tracks_are_kept_labelled_and_mono_stays_mono(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(FLASH, "flash.mkv", *LOSSLESS, sound=BEEP)
+    many = tmp_path / "many.mkv"
+    toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "error", "-i", f"file:{clip}",
+         "-filter_complex", "[0:a]asplit=3[a][b][c];[b]aformat=channel_layouts=stereo[s];"
+         "[c]aformat=channel_layouts=5.1:sample_rates=96000[x]",
+         "-map", "0:v", "-map", "[a]", "-map", "[s]", "-map", "[x]", "-c:v", "copy",
+         "-c:a", "flac", "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fra",
+         "-metadata:s:a:1", 'title=Commentaire, "VF"', "-metadata:s:a:2", "language=eng",
+         f"file:{many}"]
+    )  # fmt: skip
+    analysis = analysis_of(many)
+    (encoded,) = encode_renditions(
+        toolbox, analysis, [rung(160, 90, 20)], codec=codec_named("h264"), preset="ultrafast",
+        segment_seconds=1, vbv_ratio=4, folder=tmp_path,
+    )  # fmt: skip
+    audio = encode_audio(
+        toolbox, analysis, frames=encoded.frames, folder=tmp_path, keep_surround=True
+    )
+    assert [(a.language, a.channels, a.sample_rate) for a in audio] == [
+        ("eng", 1, 48000), ("fra", 2, 48000), ("eng", 2, 48000), ("eng", 6, 48000),
+    ]  # fmt: skip
+    rate = analysis.treatment.frame_rate
+    renditions = [rendition_of(encoded)]
+    made = package(
+        toolbox, renditions, audio, folder=tmp_path / "p", segment_seconds=1, frame_rate=rate
+    )
+    check_package(tmp_path / "p", made, renditions, audio, segment_seconds=1, frame_rate=rate)
+    _, media = read_master((tmp_path / "p" / "master.m3u8").read_text(encoding="utf-8"))
+    assert [(m["LANGUAGE"], m["CHANNELS"], m["DEFAULT"]) for m in media] == [
+        ("en", "1", "YES"), ("fr", "2", "NO"), ("en", "2", "NO"), ("en", "6", "NO"),
+    ]  # fmt: skip
+    assert len({m["NAME"] for m in media}) == 4
+
+
+def test_a_silent_film_has_no_sound(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("testsrc2=s=160x90:r=25:d=0.4", "mute.mp4")
+    assert encode_audio(toolbox, analysis_of(clip), frames=10, folder=tmp_path) == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_five_channels_become_two_unless_asked_otherwise() -> None:
+    stream = AudioStream(1, "ac3", 6, "5.1(side)", 48000, "und", "", True)
+    assert [track.channels for track in tracks_of([stream])] == [2]
+    assert [track.channels for track in tracks_of([stream], keep_surround=True)] == [2, 6]
+
+
+def test_sound_that_is_gone_is_told(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(FLASH, "flash.mkv", *LOSSLESS, sound=BEEP)
+    analysis = analysis_of(clip)
+    ghost = replace(analysis.source.audio[0], index=5)
+    source = replace(analysis.source, audio=(ghost,))
+    with pytest.raises(DeliveryError, match="sound"):
+        encode_audio(toolbox, replace(analysis, source=source), frames=50, folder=tmp_path)

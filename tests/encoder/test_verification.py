@@ -1,0 +1,116 @@
+"""Verification: exact where it says so, and honest about its doubt where it samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
+from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.quality import Scores, measure_vmaf
+from pertitle.encoder.sampling import Design
+from pertitle.encoder.verification import _guarded
+from pertitle.errors import DeliveryError
+from pertitle.records import Analysis, Shot, Size
+from pertitle.tools import Toolbox
+from tests.conftest import MakeClip
+from tests.encoder.helpers import MODEL, analysis_of, rung
+
+H264 = codec_named("h264")
+DISPLAY = Size(320, 180)
+GRAPH = (
+    # Still, then moving, then noisy: three shots of unlike quality.
+    "testsrc=s=160x90:r=25:d=4[a];mandelbrot=s=160x90:r=25:end_scale=0.01,trim=duration=4[b];"
+    "testsrc2=s=160x90:r=25:d=4,noise=alls=40:allf=t[c];[a][b][c]concat=n=3,setsar=1[out0]"
+)
+
+
+@pytest.fixture(scope="module")
+def analysis(make_clip: MakeClip) -> Analysis:
+    clip = make_clip(GRAPH, "shots.mkv", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "8")
+    return replace(analysis_of(clip), shots=(Shot(0, 4), Shot(4, 8), Shot(8, 12)))
+
+
+@pytest.fixture(scope="module")
+def encoded(
+    toolbox: Toolbox, analysis: Analysis, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[EncodedRung, ...]:
+    return encode_renditions(
+        toolbox, analysis, [rung(160, 90, 32, 150), rung(96, 54, 34, 50)], codec=H264,
+        preset="veryfast", segment_seconds=1, vbv_ratio=8, folder=tmp_path_factory.mktemp("rungs"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...]) -> Scores:
+    """All frame scores of the first rung, measured apart from the verifier."""
+    return measure_vmaf(
+        toolbox, encoded[0].path, analysis.source.path, display=DISPLAY, models=[MODEL],
+        frame_rate=analysis.treatment.frame_rate, threads=2,
+    )  # fmt: skip
+
+
+def test_exact_verification_is_the_whole_file_score(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores
+) -> None:
+    found = verify_rendition(
+        toolbox, analysis, encoded[0].path, codec=H264, quality_model=MODEL, display=DISPLAY,
+        exact=True,
+    )  # fmt: skip
+    assert found.frames == 300
+    assert found.vmaf == found.low == found.high == pytest.approx(whole.mean(MODEL), abs=0.01)
+    assert found.worst <= found.vmaf
+    scores = whole.frames[0]
+    first = round(found.worst_window.start * 25)
+    assert found.worst == pytest.approx(scores[first : first + 25].mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("seek_above", [0.0, 1e9])
+def test_windows_have_the_scores_of_the_whole_file(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek_above: float,
+) -> None:  # fmt: skip
+    """Guard frames give the first and last frame of a window their real neighbours."""
+    monkeypatch.setattr("pertitle.encoder.title.SEEK_WORTHWHILE", seek_above)
+    monkeypatch.setattr("pertitle.encoder.verification.SEEK_WORTHWHILE", seek_above)
+    design = Design(300, (100, 200))
+    with Verifier(
+        toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+        rows = verifier._round(encoded[0].path, design, 0)
+    for span, scores in zip(design.round(0), rows, strict=True):
+        assert _guarded(span, 300).frames >= span.frames + 1
+        expected = whole.frames[0][span.first : span.end]
+        assert np.abs(scores - expected).max() < 0.01
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sampled_interval_holds_the_exact_score(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
+    monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
+    with Verifier(
+        toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+        first = verifier.verify(encoded[0].path, half_width=50)
+        second = verifier.verify(encoded[1].path, half_width=50)
+    assert first.frames == second.frames == 2 * 12 * 8
+    assert first.low <= whole.mean(MODEL) <= first.high
+    assert first.low < first.vmaf < first.high
+    assert second.vmaf < first.vmaf
+    assert first.worst == min(first.worst, first.vmaf)
+
+
+def test_a_rendition_of_another_length_is_refused(
+    toolbox: Toolbox, analysis: Analysis, make_clip: MakeClip
+) -> None:
+    other = make_clip("testsrc2=s=160x90:r=25:d=14", "longer.mp4")
+    with pytest.raises(DeliveryError, match="compared 300 of 350"):
+        verify_rendition(
+            toolbox, analysis, other, codec=H264, quality_model=MODEL, display=DISPLAY, exact=True
+        )

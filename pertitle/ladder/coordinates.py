@@ -23,7 +23,7 @@ from pertitle.records import Size
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_MARGIN = 1.0
+_MARGIN = 3.0
 """VMAF points beyond 0 and 100 where the logit has its poles."""
 _MIN_KBPS = 1e-3
 """Less than this is written as this: a black clip has almost no bits."""

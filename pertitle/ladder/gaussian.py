@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,7 @@ class Learned:
 def learn(
     titles: Sequence[Observations],
     smooth: Array,
+    shrink: Callable[[Array, float], Array],
     strength: float,
     *,
     offsets: Array | None = None,
@@ -69,11 +70,13 @@ def learn(
 ) -> Learned:
     """Mean and covariance of latent vectors seen through partial, noisy observations.
 
-    Expectation–maximisation (Dempster, Laird, Rubin 1977) with an inverse-Wishart prior around
-    ``smooth`` worth ``strength`` titles, so that directions no title shows follow the smoothness
-    prior. The prior's scale follows the data.
+    Expectation–maximisation (Dempster, Laird, Rubin 1977), each step shrunk towards a structured
+    covariance worth ``strength`` titles, so that directions no title shows stay sane.
 
     Args:
+        smooth: covariance to start from.
+        shrink: the structured covariance for a scatter matrix and its number of titles.
+        strength: its weight, in titles.
         offsets: titles × latent means to measure deviations from; the population mean is then
             fixed at zero deviation.
     """
@@ -98,8 +101,7 @@ def learn(
         total = weights.sum()
         if offsets is None:
             mean = weights @ means / total
-        scale = float(np.trace(np.linalg.solve(smooth, scatter)) / (size * total))
-        covariance = (scatter + strength * scale * smooth) / (total + strength)
+        covariance = (scatter + strength * shrink(scatter, float(total))) / (total + strength)
         covariance = 0.5 * (covariance + covariance.T)
     residual = tuple(t.values - t.design @ m for t, m in zip(titles, means, strict=True))
     return Learned(mean, covariance, means.copy(), residual)

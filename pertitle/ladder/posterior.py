@@ -173,9 +173,7 @@ def falling(values: Array, deviation: Array) -> Array:
 
 
 def _rows(probes: Measurement | Sequence[Measurement]) -> Array:
-    if isinstance(probes, Probe):
-        probes = [probes]
-    elif (
+    if isinstance(probes, Probe) or (
         isinstance(probes, tuple) and len(probes) == 4 and not isinstance(probes[0], Probe | tuple)
     ):
         probes = [probes]

@@ -20,10 +20,11 @@ from pertitle.ladder.coordinates import (
 from pertitle.ladder.gaussian import Observations, learn
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
+from pertitle.ladder.smoothness import smoothed
 
 Array = NDArray[np.float64]
 
-_STRENGTH = 25.0
+_STRENGTH = 5.0
 """Titles' worth of smoothness prior mixed into the learned covariance."""
 _SCORES = 14
 """Principal scores the features predict."""
@@ -46,8 +47,8 @@ class TitleTable:
 class Noise:
     """Measurement noise: standard deviation of log2 bitrate and of VMAF in points."""
 
-    rate: float = 0.01
-    vmaf: float = 0.25
+    rate: float = 0.02
+    vmaf: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,11 @@ def fit_surface(
     zero = np.zeros_like(one)
     smooth = np.block([[0.8 * one, zero], [zero, 1.5 * one]])
     groups = [t.group for t in titles]
-    population = learn(seen, smooth, _STRENGTH)
+
+    def shrink(scatter: Array, total: float) -> Array:
+        return smoothed(axes, scatter, total)
+
+    population = learn(seen, smooth, shrink, _STRENGTH)
     centred = population.means - population.mean
     _, _, rows = np.linalg.svd(centred, full_matrices=False)
     count = min(_SCORES, len(titles) - 1, axes.size)
@@ -174,7 +179,7 @@ def fit_surface(
     table = np.array([[float(row.get(name, np.nan)) for name in names] for row in every])
     regression, outside = fit_regression(names, table, scores, groups)
     offsets = population.mean + outside @ directions.T
-    residual = learn(seen, smooth, _STRENGTH, offsets=offsets)
+    residual = learn(seen, smooth, shrink, _STRENGTH, offsets=offsets)
     return SurfaceModel(
         codec=codec,
         preset=preset,

@@ -17,6 +17,8 @@ from pertitle.records import Analysis, Thumbnail
 
 MANIFEST = "thumbnails.json"
 MANIFEST_VERSION = 1
+SMALL_SET = 5
+"""A person gets at least so many to pick from where the title has as many different pictures."""
 CONTACT_SHEET = "contact-sheet.jpg"
 
 
@@ -53,7 +55,7 @@ def find_candidates(
             on_progress(0.6 + 0.35 * (done + 1) / looks)
             if len(good) >= 2 * count and len(selection.choose(good, count)) >= count:
                 break
-    chosen = selection.choose(good, count)
+    chosen = selection.top_up(selection.choose(good, count), good, min(count, SMALL_SET))
     if not chosen:
         visible = [c for c in [*poor, *samples] if "black" not in c.faults]
         visible.sort(key=lambda c: (len(c.faults), -c.score))

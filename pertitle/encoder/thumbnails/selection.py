@@ -13,8 +13,14 @@ DUPLICATE_BITS = 10
 DUPLICATE_DISTANCE = 0.10
 """… and so do signatures no farther apart."""
 SIMILAR_DISTANCE = 0.22
+APART_SECONDS = 0.4
+SAME_DISTANCE = 0.012
+"""Signatures closer than this are of one picture, noise and compression aside."""
 DIVERSITY = 0.25
 """How much score a twin of something already chosen loses."""
+
+NEARBY = 0.7
+"""Seconds from a failed look within which another one is not worth much."""
 
 SOFT_FAULTS = frozenset({"blur", "text", "empty"})
 """Faults that a title may have throughout; the others are never needed to represent it."""
@@ -52,22 +58,63 @@ def choose(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
     return chosen
 
 
+def top_up(
+    chosen: Sequence[Candidate], candidates: Sequence[Candidate], count: int
+) -> list[Candidate]:
+    """Fill a small set with moments of the shots it has, the most different first.
+
+    A short title of one shot has a single distinct picture by the measure of :func:`choose`; a
+    person who picks still wants moments to pick from. Pictures nobody can tell apart stay out.
+    """
+    full = list(chosen)
+    left = _apart(candidates, full)
+    while left and len(full) < count:
+        gap, best = max(
+            ((min((distance(c, other) for other in full), default=1.0), c) for c in left),
+            key=lambda pair: pair[0],
+        )
+        if gap < SAME_DISTANCE:
+            break
+        full.append(best)
+        left = _apart(left, [best])
+    return sorted(full, key=lambda c: -c.score)
+
+
+def _apart(candidates: Sequence[Candidate], chosen: Sequence[Candidate]) -> list[Candidate]:
+    return [c for c in candidates if all(abs(c.time - o.time) >= APART_SECONDS for o in chosen)]
+
+
 def _closest(candidate: Candidate, chosen: Sequence[Candidate]) -> float:
     return max((likeness(candidate, other) for other in chosen), default=0.0)
 
 
-def shortlist(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
-    """Samples worth a second look, in the order in which to look.
+def next_look(
+    samples: Sequence[Candidate], good: Sequence[Candidate], failed: Sequence[Candidate]
+) -> Candidate | None:
+    """The sample most worth a second look: good, unlike what is already found, and not next to
+    one that failed. Samples with faults come last; None if there are no samples.
 
-    Near-duplicates are put off rather than left out: when a frame fails its second look, its
-    twin in another second may not.
+    Args:
+        samples: those not yet looked at.
+        good: found so far.
+        failed: samples whose surroundings held no sound frame.
     """
-    sound = [c for c in candidates if not c.faults]
-    first = choose(sound, count)
-    names = {id(c) for c in first}
-    rest = sorted((c for c in sound if id(c) not in names), key=lambda c: -c.score)
-    soft = [c for c in candidates if c.faults and set(c.faults) <= SOFT_FAULTS]
-    return [*first, *rest, *sorted(soft, key=lambda c: (len(c.faults), -c.score))]
+    sound = [c for c in samples if not c.faults]
+    if not sound:
+        soft = [c for c in samples if set(c.faults) <= SOFT_FAULTS]
+        return min(soft, key=lambda c: (len(c.faults), -c.score), default=None)
+
+    def worth(candidate: Candidate) -> float:
+        near = any(abs(candidate.time - other.time) < NEARBY for other in failed)
+        twin = any(are_duplicates(candidate, other) for other in good)
+        return (
+            candidate.score
+            - DIVERSITY * _closest(candidate, good)
+            - (DIVERSITY if near else 0.0)
+            - (DIVERSITY if twin else 0.0)
+        )
+
+    return max(sound, key=worth)
 
 
 _PRAISE = {

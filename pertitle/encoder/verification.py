@@ -124,12 +124,16 @@ class Verifier:
     def _estimate(self, design: Design, rows: Sequence[Sequence[NDArray[np.float64]]]) -> Estimate:
         return estimate(design, [[float(v.mean()) for v in row] for row in rows])
 
+    def frame_scores(self, path: Path) -> NDArray[np.float64]:
+        """VMAF of every frame of a rendition."""
+        return self._compare(
+            commands.open_input(path)["v:0"],
+            self._opened.video(pixel_format=commands.pixel_format(self._bit_depth)),
+        ).frames[0]
+
     def _exact(self, path: Path, frames: int) -> Verification:
         title = self._opened
-        scores = self._compare(
-            commands.open_input(path)["v:0"],
-            title.video(pixel_format=commands.pixel_format(self._bit_depth)),
-        ).frames[0]
+        scores = self.frame_scores(path)
         if len(scores) != frames:
             raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {frames} frames")
         mean = float(scores.mean())

@@ -1,0 +1,85 @@
+"""Real players play a real package: hls.js, dash.js and Shaka Player in headless Chromium.
+
+Needs node, npm and Chromium, and most of a minute, so it runs only with ``PERTITLE_PLAYERS=1``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pertitle.encoder import encode_audio, encode_renditions, package
+from pertitle.encoder.codecs import codec_named
+from pertitle.tools import Toolbox
+from tests.encoder.helpers import analysis_of, rendition_of, rung
+
+HERE = Path(__file__).parent
+PLAYERS = ("hls.js", "dash.js", "shaka-dash", "shaka-hls")
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("PERTITLE_PLAYERS") != "1", reason="set PERTITLE_PLAYERS=1 to play packages"
+)
+
+
+@pytest.fixture(scope="module")
+def players(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the script and the players' packages."""
+    for program in ("node", "npm", "chromium"):
+        assert shutil.which(program), f"{program} is not installed"
+    folder = tmp_path_factory.mktemp("players")
+    for name in ("package.json", "play.mjs"):
+        shutil.copy(HERE / name, folder)
+    subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+        cwd=folder, check=True, timeout=300,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def played(
+    players: Path, toolbox: Toolbox, real_clip: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, object]]:
+    """What each player says of a package of the real clip, played twice over."""
+    folder = tmp_path_factory.mktemp("title")
+    clip = folder / "twice.mp4"
+    toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "error", "-stream_loop", "1", "-i", f"file:{real_clip}",
+         "-c", "copy", f"file:{clip}"]
+    )  # fmt: skip
+    analysis = analysis_of(clip)
+    encoded = encode_renditions(
+        toolbox, analysis,
+        [rung(1280, 720, 26, 1500), rung(640, 360, 26, 400), rung(320, 180, 28, 120)],
+        codec=codec_named("h264"), preset="ultrafast", segment_seconds=2, vbv_ratio=3,
+        folder=folder,
+    )  # fmt: skip
+    audio = encode_audio(toolbox, analysis, frames=encoded[0].frames, folder=folder)
+    package(
+        toolbox, [rendition_of(one) for one in encoded], audio, folder=folder / "package",
+        segment_seconds=2, frame_rate=analysis.treatment.frame_rate,
+    )  # fmt: skip
+    done = subprocess.run(
+        ["node", "play.mjs", str(folder / "package"), "--chromium",
+         shutil.which("chromium") or ""],
+        cwd=players, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    results: dict[str, dict[str, object]] = json.loads(done.stdout)
+    return results
+
+
+@pytest.mark.parametrize("name", PLAYERS)
+def test_a_player_plays_every_rung_to_the_end(
+    played: dict[str, dict[str, object]], name: str
+) -> None:
+    result = played[name]
+    assert result["ok"], result
+    assert sorted(result["seen"]) == [180, 360, 720]  # type: ignore[call-overload]
+    assert result["ended"] == pytest.approx(result["duration"], abs=0.1)
+    assert result["corrupted"] == 0

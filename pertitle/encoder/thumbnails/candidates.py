@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.encoder.thumbnails import measures, saliency, temporal, terms
+from pertitle.encoder.thumbnails import measures, saliency, temporal, terms, text
 from pertitle.encoder.thumbnails.decoding import SCAN_SIDE, Decoded, FrameReader, Image
 from pertitle.encoder.thumbnails.faces import Face, FaceDetector
 from pertitle.encoder.thumbnails.text import Lettering, find_lettering
@@ -19,9 +19,9 @@ MAX_SAMPLES = 110
 SAMPLES_A_SECOND = 3.0
 SHOT_MARGIN = 0.35
 """Seconds at either end of a shot where no sample is taken: dissolves live there."""
-WINDOW = 0.45
+WINDOW = 0.35
 """Seconds on each side of a sample in which a better frame is sought …"""
-CONTEXT = 0.45
+CONTEXT = 0.65
 """… and further seconds that only tell what surrounds it."""
 MAX_WINDOW_FRAMES = 56
 FACE_SAMPLES = 48
@@ -41,6 +41,7 @@ class Candidate:
         faults: why it may not be shown (``black``, ``flash``, …), strongest first.
         terms: named parts of the score, each 0 to 1.
         faces: in pixels of the shown picture.
+        lettering: text found in it.
         signature, bits: descriptors for comparing candidates.
         image: the picture at source resolution after refinement, else small.
     """
@@ -50,6 +51,7 @@ class Candidate:
     faults: tuple[str, ...]
     terms: dict[str, float]
     faces: tuple[Face, ...]
+    lettering: Lettering
     signature: NDArray[np.float32]
     bits: NDArray[np.bool_]
     image: Image
@@ -104,13 +106,15 @@ def first_pass(
     found = []
     for frame in reader.scan(times):
         image = reader.picture(frame, SCAN_SIDE)
-        found.append(judge(image, frame.time, shot_at(shots, frame.time)))
+        lettering = find_lettering(measures.luma(reader.picture(frame, text.SIDE)))
+        found.append(judge(image, frame.time, shot_at(shots, frame.time), lettering))
         on_progress(min(1.0, len(found) / len(times)))
     order = sorted(range(len(found)), key=lambda i: (len(found[i].faults), -found[i].score))
     for i in order[:FACE_SAMPLES]:
         if not found[i].faults:
-            faces = detector.find(found[i].image)
-            found[i] = judge(found[i].image, found[i].time, found[i].shot, faces)
+            sample = found[i]
+            faces = detector.find(sample.image)
+            found[i] = judge(sample.image, sample.time, sample.shot, sample.lettering, faces)
     return representativeness(found)
 
 
@@ -118,6 +122,7 @@ def judge(
     image: Image,
     time: float,
     shot: int,
+    lettering: Lettering,
     faces: tuple[Face, ...] = (),
     *,
     faults: tuple[str, ...] = (),
@@ -128,7 +133,6 @@ def judge(
     scale = min(1.0, SCAN_SIDE / side)
     small = image if scale == 1 else _resized(image, scale)
     grey = measures.luma(small)
-    lettering = find_lettering(grey)
     found = (*faults, *still_faults(grey, lettering))
     values = terms.of_picture(image, small, grey, faces, lettering) | (extra or {})
     return Candidate(
@@ -137,6 +141,7 @@ def judge(
         tuple(dict.fromkeys(found)),
         values,
         faces,
+        lettering,
         measures.signature(small),
         measures.hash_bits(grey),
         image,
@@ -188,7 +193,7 @@ def refine(
     frames = reader.window(max(0.0, low - CONTEXT), high + CONTEXT, limit=MAX_WINDOW_FRAMES)
     if not frames:
         return replace(sample, faults=(*sample.faults, "unreadable"))
-    small = [measures.luma(reader.picture(f, SCAN_SIDE // 2)) for f in frames]
+    small = [reader.grey(f, SCAN_SIDE // 2) for f in frames]
     tiny = np.stack([temporal.shrink(s) for s in small])
     times = [f.time for f in frames]
     faults = temporal_faults(tiny, times, sample.time)
@@ -205,8 +210,8 @@ def temporal_faults(
     tiny: NDArray[np.float32], times: Sequence[float], around: float
 ) -> list[tuple[str, ...]]:
     """Faults of each frame that its neighbours show."""
-    flash = temporal.flashes(tiny, times)
-    blend = temporal.transitions(tiny, times)
+    flash = temporal.widened(temporal.flashes(tiny, times), times)
+    blend = temporal.widened(temporal.transitions(tiny, times), times)
     breaks = np.cumsum(temporal.cuts(tiny))
     own = breaks[int(np.argmin([abs(t - around) for t in times]))]
     return [
@@ -232,9 +237,7 @@ def _best_of(
     sample: Candidate,
     detector: FaceDetector,
 ) -> Candidate:
-    crispness = [
-        measures.detail(measures.luma(reader.picture(frames[i], REFINED_SIDE))) for i in chosen
-    ]
+    crispness = [measures.detail(reader.grey(frames[i], REFINED_SIDE)) for i in chosen]
     order = sorted(range(len(chosen)), key=lambda k: -crispness[k])
     movement = temporal.motion(tiny)
     best: Candidate | None = None
@@ -250,7 +253,10 @@ def _best_of(
             "clean": terms.cleanness(measures.luma(image)),
             "typical": sample.terms.get("typical", 0.5),
         }
-        looked = judge(image, frames[i].time, sample.shot, faces, faults=faults[i], extra=extra)
+        lettering = find_lettering(measures.luma(image))
+        looked = judge(
+            image, frames[i].time, sample.shot, lettering, faces, faults=faults[i], extra=extra
+        )
         if best is None or (-len(looked.faults), looked.score) > (-len(best.faults), best.score):
             best = looked
     assert best is not None

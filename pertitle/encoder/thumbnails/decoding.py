@@ -207,6 +207,21 @@ class FrameReader:
             image = image[y : y + max(2, h), x : x + max(2, w)]
         return np.ascontiguousarray(image)
 
+    def grey(self, frame: Decoded, long_side: int) -> Image:
+        """Luma as it is coded: cheap, but neither upright nor cropped nor tone mapped.
+
+        Enough to compare neighbouring frames with one another and to look for lettering.
+        """
+        raw = frame.raw
+        scale = min(1.0, long_side / max(raw.width, raw.height))
+        grey: Image = raw.reformat(
+            width=max(2, round(raw.width * scale)),
+            height=max(2, round(raw.height * scale)),
+            format="gray",
+            interpolation="AREA",
+        ).to_ndarray()
+        return grey
+
     def _convert(self, raw: Any, width: int, height: int) -> Image:
         matrix = _SWS_COLORSPACES.get(self._video.matrix)
         if self._video.matrix.startswith("bt2020"):

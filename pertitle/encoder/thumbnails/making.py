@@ -13,12 +13,14 @@ from pertitle.encoder.thumbnails.decoding import FrameReader
 from pertitle.encoder.thumbnails.faces import FaceDetector
 from pertitle.encoder.thumbnails.renditions import SHAPES, Shape
 from pertitle.errors import DeliveryError, UsageError
-from pertitle.records import Analysis, Thumbnail
+from pertitle.records import Analysis, Shot, Thumbnail
 
 MANIFEST = "thumbnails.json"
 MANIFEST_VERSION = 1
 SMALL_SET = 5
 """A person gets at least so many to pick from where the title has as many different pictures."""
+LOOKS = 4
+"""Second looks, at most, for each thumbnail wanted."""
 CONTACT_SHEET = "contact-sheet.jpg"
 
 
@@ -42,25 +44,47 @@ def find_candidates(
         samples = passes.first_pass(
             reader, shots, times, detector, lambda share: on_progress(0.6 * share)
         )
-        queue = selection.shortlist(samples, 2 * count)
-        # Looks are bounded: what fails twice over is not worth reading the whole title for.
-        looks = min(len(queue), 3 * count + 4)
-        good: list[Candidate] = []
-        poor: list[Candidate] = []
-        for done, sample in enumerate(queue[:looks]):
-            if sample.faults and good:
-                break
-            looked = passes.refine(reader, shots, sample, detector)
-            (poor if looked.faults else good).append(looked)
-            on_progress(0.6 + 0.35 * (done + 1) / looks)
-            if len(good) >= 2 * count and len(selection.choose(good, count)) >= count:
-                break
+        good, poor = _second_pass(reader, shots, samples, detector, count, on_progress)
     chosen = selection.top_up(selection.choose(good, count), good, min(count, SMALL_SET))
     if not chosen:
         visible = [c for c in [*poor, *samples] if "black" not in c.faults]
         visible.sort(key=lambda c: (len(c.faults), -c.score))
         chosen = visible[:1]
     return tuple(chosen)
+
+
+def _second_pass(
+    reader: FrameReader,
+    shots: Sequence[Shot],
+    samples: Sequence[Candidate],
+    detector: FaceDetector,
+    count: int,
+    on_progress: Callable[[float], None],
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Refined frames without and with faults; the number of looks is bounded."""
+    left = list(samples)
+    good: list[Candidate] = []
+    poor: list[Candidate] = []
+    failed: list[Candidate] = []
+    looks = LOOKS * count + 4
+    for done in range(looks):
+        sample = selection.next_look(left, good, failed)
+        if sample is None or (sample.faults and good):
+            break
+        left = [c for c in left if c is not sample]
+        looked = passes.refine(reader, shots, sample, detector)
+        if looked.faults:
+            poor.append(looked)
+            failed.append(sample)
+        else:
+            good.append(looked)
+        on_progress(0.6 + 0.35 * (done + 1) / looks)
+        # A few more than wanted leave the choice to what only the second look sees; a title
+        # that shows one thing throughout has no more to give after twice as many.
+        enough = len(good) >= count + 3 and len(selection.choose(good, count)) >= count
+        if enough or len(good) >= 2 * count:
+            break
+    return good, poor
 
 
 def make_thumbnails(
@@ -71,6 +95,7 @@ def make_thumbnails(
     spoiler_share: float = 0.0,
     shapes: Sequence[Shape] = SHAPES,
     formats: Sequence[str] = ("jpg", "webp"),
+    title: str | None = None,
     threads: int = 0,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[Thumbnail, ...]:
@@ -88,6 +113,7 @@ def make_thumbnails(
         shapes: the shapes to write; the first is the main one for titles wider than high, and
             the second, if there is one, for those higher than wide.
         formats: of ``jpg``, ``webp`` and ``avif``; the main file has the first one.
+        title: name in ``thumbnails.json``, by which events refer to it; None for the file's.
         threads: decoding threads, 0 for as many as there are cores.
         on_progress: called with the share done, 0 to 1.
 
@@ -124,7 +150,7 @@ def make_thumbnails(
         labels = [f"{i}  {c.time:.2f} s  {c.score:.2f}" for i, c in enumerate(chosen, start=1)]
         sheet = renditions.contact_sheet([c.image for c in chosen], labels)
         renditions.write(folder / CONTACT_SHEET, sheet)
-    _write_manifest(folder, analysis, entries)
+    _write_manifest(folder, analysis, title or analysis.source.path.stem, entries)
     on_progress(1.0)
     return tuple(thumbnails)
 
@@ -169,6 +195,8 @@ def _entry(
     thumbnail: Thumbnail, candidate: Candidate, files: dict[str, list[str]]
 ) -> dict[str, object]:
     return {
+        # The place in time names a candidate: ranks change when a title is done again.
+        "id": f"{round(thumbnail.time * 1000):08d}",
         "file": thumbnail.file,
         "time": thumbnail.time,
         "score": thumbnail.score,
@@ -179,11 +207,14 @@ def _entry(
     }
 
 
-def _write_manifest(folder: Path, analysis: Analysis, entries: list[dict[str, object]]) -> None:
+def _write_manifest(
+    folder: Path, analysis: Analysis, title: str, entries: list[dict[str, object]]
+) -> None:
     text = json.dumps(
         {
             "version": MANIFEST_VERSION,
-            "title": analysis.source.path.stem,
+            "title": title,
+            "size": [analysis.source.size.width, analysis.source.size.height],
             "duration": analysis.source.duration,
             "contact_sheet": CONTACT_SHEET if entries else None,
             "thumbnails": entries,

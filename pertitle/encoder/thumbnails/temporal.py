@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from pertitle.encoder.thumbnails.decoding import Image
 
 SMALL = (64, 36)
-LAGS = (0.08, 0.2, 0.4)
+LAGS = (0.08, 0.2, 0.4, 0.65)
 """Seconds between the frames compared."""
+DISSOLVE_STEPS = (None, 12.0, 20.0, 28.0)
+"""Luma steps by which the two sides of a dissolve differ at least at each lag, on average."""
+DISSOLVE_RESIDUAL = 0.5
+"""Largest distance from a weighted mean of the two sides, relative to their difference; in
+dissolves with motion on both sides it is 0.04 to 0.5, in motion alone mostly above 0.4."""
+DISSOLVE_ENDS = (0.0, 0.1, 0.15, 0.25)
+"""Shares of either side nearer than which a frame counts as that side; shorter lags see them."""
+FADE_GAINS = (0.05, 0.1, 0.16, None)
+"""Relative change of contrast in a fade at each lag."""
+FADE_CORRELATION = 0.97
 FLASH_STEP = 20.0
 """Luma steps a flash stands above the frames on both sides."""
 FLASH_SIDE = 0.4
 """Seconds on each side of a flash in which its surroundings are sought."""
-DISSOLVE_STEP = 5.0
-"""Luma steps the two sides of a dissolve differ at least, on average."""
-DISSOLVE_RESIDUAL = 0.3
-FADE_CORRELATION = 0.96
-FADE_GAIN = 0.06
 CUT_STEP = 22.0
+MARGIN = 0.13
 
 
 def shrink(grey: Image) -> NDArray[np.float32]:
@@ -76,7 +82,8 @@ def transitions(frames: NDArray[np.float32], times: Sequence[float]) -> NDArray[
     rate = (len(times) - 1) / max(1e-6, times[-1] - times[0]) if len(times) > 1 else 1.0
     breaks = np.cumsum(cuts(frames))
     found = np.zeros(len(frames), dtype=bool)
-    for lag in LAGS:
+    rules = zip(LAGS, DISSOLVE_STEPS, DISSOLVE_ENDS, FADE_GAINS, strict=True)
+    for lag, least, ends, gain in rules:
         step = max(1, round(lag * rate))
         for i in range(len(frames)):
             before = i - step if i >= step else None
@@ -86,36 +93,50 @@ def transitions(frames: NDArray[np.float32], times: Sequence[float]) -> NDArray[
                 before = None
             if after is not None and breaks[after] != breaks[i]:
                 after = None
-            if before is not None and after is not None:
-                found[i] |= is_blend(frames[i], frames[before], frames[after])
+            if before is not None and after is not None and least is not None:
+                found[i] |= is_blend(frames[i], frames[before], frames[after], least, ends)
             for other in (before, after):
-                if other is not None:
-                    found[i] |= is_gain_change(frames[i], frames[other])
+                if other is not None and gain is not None:
+                    found[i] |= is_gain_change(frames[i], frames[other], gain)
     return found
 
 
+def widened(found: NDArray[np.bool_], times: Sequence[float]) -> NDArray[np.bool_]:
+    """Also the frames within ``MARGIN`` seconds of a find, as its faint ends escape notice."""
+    seconds = np.asarray(times)
+    hits = seconds[found]
+    if len(hits) == 0:
+        return found
+    near: NDArray[np.bool_] = np.abs(seconds[:, None] - hits[None]).min(axis=1) <= MARGIN
+    return near
+
+
 def is_blend(
-    here: NDArray[np.float32], before: NDArray[np.float32], after: NDArray[np.float32]
+    here: NDArray[np.float32],
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    least: float,
+    ends: float,
 ) -> bool:
-    """Whether a picture is a weighted mean of two others that differ."""
+    """Whether a picture is a weighted mean of two others that differ by ``least`` luma steps."""
     change = after - before
-    if float(np.abs(change).mean()) < DISSOLVE_STEP:
+    if float(np.abs(change).mean()) < least:
         return False
     energy = float((change * change).sum())
     share = float(((here - before) * change).sum()) / energy
     rest = here - before - share * change
     residual = float(np.sqrt((rest * rest).sum() / energy))
-    return 0.1 < share < 0.9 and residual < DISSOLVE_RESIDUAL
+    return ends < share < 1 - ends and residual < DISSOLVE_RESIDUAL
 
 
-def is_gain_change(here: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether a picture is another one, darkened or bleached."""
+def is_gain_change(here: NDArray[np.float32], other: NDArray[np.float32], gain: float) -> bool:
+    """Whether a picture is another one, darkened or bleached by a share of ``gain`` or more."""
     spread, reference = float(here.std()), float(other.std())
     if max(spread, reference) < 6 or min(spread, reference) < 0.5:
         return False
     match = float(((here - here.mean()) * (other - other.mean())).mean()) / (spread * reference)
     moved = abs(float(here.mean() - other.mean()))
-    return match > FADE_CORRELATION and abs(spread / reference - 1) > FADE_GAIN and moved > 2.0
+    return match > FADE_CORRELATION and abs(spread / reference - 1) > gain and moved > 2.0
 
 
 def motion(frames: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_corpus(commands)
     add_train(commands)
     add_evaluate(commands)
+    _add_cache(commands)
     _add_doctor(commands)
     return parser
 
@@ -272,6 +273,35 @@ def _thumbs(arguments: argparse.Namespace) -> int:
         write_json_file(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_thumbnails(thumbnails)
+    return EXIT_OK
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser(
+        "cache",
+        help="show or prune the cache of measurements",
+        description="Analyses and probe encodes are kept in PERTITLE_CACHE, or in the user's"
+        " cache folder, and shared by all runs.",
+    )
+    parser.add_argument("action", choices=("info", "prune"))
+    parser.add_argument("--max-mb", type=whole(0), default=256, help="prune to this (default 256)")
+    add_general(parser)
+    parser.set_defaults(handler=_cache)
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from pertitle.cache import Cache, default_folder
+    from pertitle.serial import to_json
+
+    cache = Cache(default_folder())
+    removed = cache.prune(arguments.max_mb << 20) if arguments.action == "prune" else 0
+    info = cache.info()
+    if arguments.json:
+        write_json_file(arguments.json, {"version": 1, "removed": removed, **to_json(info)})
+    if not arguments.quiet and arguments.json != "-":
+        print(
+            f"{info.folder}: {info.entries} entries, {info.bytes / 1e6:.1f} MB, {removed} removed"
+        )
     return EXIT_OK
 
 

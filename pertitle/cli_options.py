@@ -62,6 +62,9 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("encoding")
     group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
     group.add_argument("--model", type=Path, metavar="FILE", help="a model from `pertitle train`")
+    group.add_argument(
+        "--no-cache", action="store_true", help="measure anew; neither read nor keep measurements"
+    )
     group.add_argument("--preset", help="encoder preset (default: the trained one)")
     group.add_argument(
         "--quality-model",
@@ -149,6 +152,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         threads=arguments.threads,
         thumbnails=arguments.thumbnails,
         model=arguments.model,
+        cache=not arguments.no_cache,
     )
 
 

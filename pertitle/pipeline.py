@@ -6,6 +6,7 @@ Larger steps are composed of smaller ones that can be called alone: ``run_batch`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import tempfile
@@ -19,13 +20,22 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
+import pertitle
 from pertitle import events
 from pertitle.analysis import analyse
+from pertitle.cache import Cache, default_folder
 from pertitle.delivery import Delivery, deliver
 from pertitle.encoder import DigestProber
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.thumbnails import make_thumbnails
-from pertitle.errors import Cancelled, PertitleError, ProcessError, SourceError, UsageError
+from pertitle.errors import (
+    Cancelled,
+    ModelError,
+    PertitleError,
+    ProcessError,
+    SourceError,
+    UsageError,
+)
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
 from pertitle.ladder import TitleContext, load_model, plan_ladder
@@ -45,9 +55,9 @@ from pertitle.records import (
     TitleResult,
 )
 from pertitle.report import write_batch_report, write_title_report
-from pertitle.serial import to_json, write_json, write_text
+from pertitle.serial import from_json, to_json, write_json, write_text
 from pertitle.tools import Toolbox, find_toolbox
-from pertitle.workspace import Workspace, fingerprint, locked, plan_key, title_key
+from pertitle.workspace import FORMAT, Workspace, fingerprint, key_of, locked, plan_key, title_key
 
 
 class Stop:
@@ -110,6 +120,7 @@ class _Work:
     toolbox: Toolbox
     emit: OnEvent
     stop: Stop
+    cache: Cache
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -147,6 +158,10 @@ def _toolbox(options: Options, stop: Stop, threads: int | None = None) -> Toolbo
     return toolbox
 
 
+def _cache(options: Options) -> Cache:
+    return Cache(default_folder() if options.cache else None)
+
+
 # --- smaller steps --------------------------------------------------------------------------
 
 
@@ -158,8 +173,8 @@ def analyse_title(path: Path, options: Options, *, source: Source | None = None)
 def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
     """Predict and probe a ladder. See :func:`pertitle.plan`."""
     stop = Stop()
-    work = _Work(folder_name(path.stem), options, _toolbox(options, stop), on_event, stop)
-    return _plan(path, work)
+    toolbox, cache = _toolbox(options, stop), _cache(options)
+    return _plan(path, _Work(folder_name(path.stem), options, toolbox, on_event, stop, cache))
 
 
 def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail, ...]:
@@ -175,17 +190,13 @@ def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail
 def _plan(path: Path, work: _Work) -> TitlePlan:
     started = time.monotonic()
     with work.stage("analysis", 1.0):
-        analysis = analyse(
-            path,
-            segment_seconds=work.options.encode.segment_seconds,
-            on_progress=work.progress("analysis"),
-        )
+        analysis, mark = _analysis(path, work)
     analysed = time.monotonic()
     work.emit(events.Analysed(work.name, analysis))
     for warning in analysis.warnings:
         work.emit(events.Notice(work.name, warning.message))
     with work.stage("probing", float(work.options.ladder.max_probes), "probes"):
-        ladder = _ladder(analysis, work)
+        ladder = _ladder(analysis, mark, work)
     ended = time.monotonic()
     for note in ladder.notes:
         work.emit(events.Notice(work.name, note))
@@ -194,7 +205,24 @@ def _plan(path: Path, work: _Work) -> TitlePlan:
     return TitlePlan(analysis, ladder, seconds)
 
 
-def _ladder(analysis: Analysis, work: _Work) -> LadderPlan:
+def _analysis(path: Path, work: _Work) -> tuple[Analysis, str]:
+    """The analysis, from the cache if this content was analysed before, and its key."""
+    segment = work.options.encode.segment_seconds
+    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment)
+    known = work.cache.get(key)
+    if known is not None:
+        try:
+            analysis = from_json(Analysis, known)
+        except ModelError:
+            known = None
+        else:
+            return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
+    analysis = analyse(path, segment_seconds=segment, on_progress=work.progress("analysis"))
+    work.cache.put(key, analysis)
+    return analysis, key
+
+
+def _ladder(analysis: Analysis, mark: str, work: _Work) -> LadderPlan:
     options, encode = work.options, work.options.encode
     codec = codec_named(encode.codec)
     done: list[Probe] = []
@@ -231,8 +259,19 @@ def _ladder(analysis: Analysis, work: _Work) -> LadderPlan:
             segment_seconds=encode.segment_seconds,
             scratch=Path(scratch),
         )
+
+        def measure(height: int, crf: float) -> Probe:
+            key = key_of("probe", mark, work.toolbox.version, encode, height, crf)
+            known = work.cache.get(key)
+            if known is not None:
+                with contextlib.suppress(ModelError):
+                    return from_json(Probe, known)
+            probe = prober.measure(height, crf)
+            work.cache.put(key, probe)
+            return probe
+
         with prober:
-            return plan(prober.measure)
+            return plan(measure)
 
 
 def title_context(analysis: Analysis, options: Options) -> TitleContext:
@@ -421,12 +460,13 @@ def _run(
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(titles))
     toolbox = _toolbox(options, stop, threads=max(1, cores // jobs))
+    cache = _cache(options)
     with locked(out):
         emit(events.BatchStarted(tuple(title.name for title in titles)))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=_Recorder(toolbox.runner, stop))
-            work = _Work(title.name, options, own, emit, stop)
+            work = _Work(title.name, options, own, emit, stop, cache)
             return _guarded(title, out, work, given=given, keep_work=keep_work)
 
         outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
@@ -437,6 +477,7 @@ def _run(
             failures=tuple(o for o in outcomes if isinstance(o, TitleFailure)),
             seconds=time.monotonic() - started,
         )
+        cache.prune()
         write_batch_report(result, out / "index.html")
         write_json(out / "batch.json", {"version": 1, **to_json(result)})
     emit(events.BatchDone(result))

@@ -518,6 +518,7 @@ class Options:
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
         model: a file from ``pertitle train``; None for the shipped model of the codec.
+        cache: keep and reuse measurements of analyses and probes between runs.
     """
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
@@ -526,3 +527,4 @@ class Options:
     threads: int | None = None
     thumbnails: int = 6
     model: Path | None = None
+    cache: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.metadata import files
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from pertitle.tools import Toolbox, find_toolbox
 
 MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests neither see nor fill the user's cache."""
+    os.environ["PERTITLE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

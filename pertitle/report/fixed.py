@@ -1,0 +1,124 @@
+"""The fixed ladder that a title's own is compared with, and the saving.
+
+The rungs are those of Apple's "HTTP Live Streaming (HLS) Authoring Specification for Apple
+Devices", tables of H.264 and HEVC variants for 16:9 at 30 frames a second and standard dynamic
+range. It is what many services ship when they do not look at the content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from pertitle.ladder.bdrate import bd_rate, clean_curve
+from pertitle.records import CurvePoint, LadderPlan, Rendition
+
+# (lines, kbit/s), best first.
+APPLE = {
+    "h264": (
+        (1080, 7800), (1080, 6000), (720, 4500), (720, 3000), (540, 2000), (432, 1100),
+        (432, 730), (360, 365), (234, 145),
+    ),
+    "hevc": (
+        (2160, 16800), (2160, 11600), (1440, 8100), (1080, 5800), (1080, 4500), (720, 3400),
+        (720, 2400), (540, 1600), (540, 900), (540, 600), (432, 300), (360, 145),
+    ),
+}  # fmt: skip
+ASPECTS = (1.2, 2.5)
+"""Pictures of another shape (portrait, square) are too far from 16:9 to be compared by lines."""
+HEIGHT_TOLERANCE = 0.05
+"""A curve of nearly the same height stands for a fixed rung (240 lines for 234)."""
+
+
+@dataclass(frozen=True)
+class FixedRung:
+    """A rung of the fixed ladder and the quality this title is believed to have there."""
+
+    height: int
+    bitrate_kbps: float
+    vmaf: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A title's ladder beside the fixed one.
+
+    Attributes:
+        rungs: the fixed ladder up to the source's height, best first.
+        own_kbps, own_vmaf: the title's top rung, measured if it was delivered.
+        at_top: bitrate (kbit/s) the fixed ladder's curve needs for the quality of the title's
+            top rung; None if that quality lies beyond its ends.
+        bd_rate: average bitrate of the title's ladder above the fixed one at equal VMAF, per
+            cent (Bjøntegaard); negative is a saving; None without a common range.
+    """
+
+    rungs: tuple[FixedRung, ...]
+    own_kbps: float
+    own_vmaf: float
+    at_top: float | None
+    bd_rate: float | None
+
+
+def curves_by_height(curves: Sequence[CurvePoint]) -> dict[int, list[CurvePoint]]:
+    """Points of each height from low to high bitrate; heights from large to small."""
+    ordered = sorted(curves, key=lambda p: (-p.height, p.bitrate_kbps))
+    return {height: list(points) for height, points in groupby(ordered, key=lambda p: p.height)}
+
+
+def own_points(plan: LadderPlan, renditions: Sequence[Rendition]) -> list[tuple[float, float]]:
+    """(kbit/s, VMAF) of the ladder, best first: as measured if delivered, else as predicted."""
+    if renditions:
+        return [(r.average_kbps, r.verification.vmaf) for r in renditions]
+    return [(r.bitrate_kbps, r.vmaf) for r in plan.rungs]
+
+
+def compare_with_fixed(plan: LadderPlan, renditions: Sequence[Rendition]) -> Comparison | None:
+    """Place the fixed ladder on the title's believed curves.
+
+    Returns:
+        None where the specification lists no rungs of the codec, or none of the title's curves
+        reaches one.
+    """
+    rungs = _fixed_rungs(plan)
+    own = own_points(plan, renditions)
+    if not rungs or not own:
+        return None
+    fixed = [r.bitrate_kbps for r in rungs], [r.vmaf for r in rungs]
+    ours = [kbps for kbps, _ in own], [vmaf for _, vmaf in own]
+    top_kbps, top_vmaf = own[0]
+    return Comparison(rungs, top_kbps, top_vmaf, _rate_at(fixed, top_vmaf), bd_rate(fixed, ours))
+
+
+def _fixed_rungs(plan: LadderPlan) -> tuple[FixedRung, ...]:
+    curves = curves_by_height(plan.curves)
+    if not plan.rungs or not ASPECTS[0] <= plan.rungs[0].width / plan.rungs[0].height <= ASPECTS[1]:
+        return ()
+    found = []
+    for height, kbps in APPLE.get(plan.codec, ()):
+        near = min(curves, key=lambda h: abs(h - height), default=None)
+        if near is None or abs(near - height) > HEIGHT_TOLERANCE * height:
+            continue
+        vmaf = _vmaf_at(curves[near], kbps)
+        if vmaf is not None:
+            found.append(FixedRung(height, float(kbps), vmaf))
+    return tuple(found)
+
+
+def _vmaf_at(points: Sequence[CurvePoint], kbps: float) -> float | None:
+    """VMAF at a bitrate; above the curve's end its last value, below its start unknown."""
+    rate, quality = clean_curve([p.bitrate_kbps for p in points], [p.vmaf for p in points])
+    wanted = float(np.log2(kbps))
+    if len(rate) < 2 or wanted < rate[0]:
+        return None
+    return float(PchipInterpolator(rate, quality)(min(wanted, rate[-1])))
+
+
+def _rate_at(curve: tuple[list[float], list[float]], vmaf: float) -> float | None:
+    rate, quality = clean_curve(*curve)
+    if len(rate) < 2 or not quality[0] <= vmaf <= quality[-1]:
+        return None
+    return float(2 ** PchipInterpolator(quality, rate)(vmaf))

@@ -1,0 +1,143 @@
+"""The frame of every page: one file, nothing fetched, nothing run but its own script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from pertitle.report.markup import Markup, join, tag
+
+
+@cache
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def page(title: str, body: list[object], *, data: object = None, script: str = "page.js") -> str:
+    """A complete HTML document.
+
+    Args:
+        title: plain text, escaped here.
+        body: children of ``<body>``.
+        data: anything JSON can hold, for the script to read.
+
+    The content security policy allows the page's own script by its hash and pictures from data
+    addresses; whatever a hostile name might smuggle in would not run.
+    """
+    code = _asset(script)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="generator", content="pertitle"),
+        tag("title", title),
+        Markup(f"<style>{_asset('page.css')}</style>"),
+    )
+    # "<" never appears raw, so no text inside can close the element.
+    packed = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    tail = [
+        Markup(f'<script type="application/json" id="data">{packed}</script>'),
+        Markup(f"<script>{code}</script>"),
+    ]
+    return "<!doctype html>\n" + tag(
+        "html", head, tag("body", body, tail if data is not None else tail[1:]), lang="en"
+    )
+
+
+def section(name: str, heading: str, *children: object) -> Markup:
+    """A part of the page with a heading that can be linked to."""
+    return tag("section", tag("h2", heading, id=f"h-{name}"), children, id=name,
+               aria_labelledby=f"h-{name}")  # fmt: skip
+
+
+def figure(wide: Markup, narrow: Markup, *below: object) -> Markup:
+    """A drawing in two shapes: one for screens and paper, one for phones."""
+    return tag("div", tag("div", wide, class_="wide"), tag("div", narrow, class_="narrow"), below,
+               class_="figure")  # fmt: skip
+
+
+def table(
+    caption: str,
+    columns: list[tuple[str, str]],
+    rows: list[list[object]],
+    *,
+    class_: str = "",
+) -> Markup:
+    """A table that scrolls inside itself on narrow screens.
+
+    Args:
+        caption: read by screen readers.
+        columns: heading and class (``num`` aligns right) of each.
+        rows: cells as text or markup; the first of each row is its heading.
+    """
+    head = tag("tr", [tag("th", name, scope="col", class_=kind or None) for name, kind in columns])
+    body = [
+        tag("tr", [
+            tag("th", cell, scope="row", class_=kind or None) if index == 0
+            else tag("td", cell, class_=kind or None)
+            for index, (cell, (_, kind)) in enumerate(zip(row, columns, strict=True))
+        ])
+        for row in rows
+    ]  # fmt: skip
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("caption", caption, class_="hidden"),
+            tag("thead", head),
+            tag("tbody", body),
+            class_=class_ or None,
+        ),
+        class_="scroll", tabindex=0, role="region", aria_label=caption,
+    )  # fmt: skip
+
+
+def facts(pairs: list[tuple[str, object]]) -> Markup:
+    """Names and values; values of None are left out."""
+    return tag(
+        "dl",
+        [
+            tag("div", tag("dt", name), tag("dd", value))
+            for name, value in pairs
+            if value is not None
+        ],
+        class_="facts",
+    )
+
+
+def cards(entries: list[tuple[str, str, str]]) -> Markup:
+    """The few figures that matter most: label, value, remark."""
+    return tag(
+        "ul",
+        [
+            tag("li", tag("span", label, class_="label"), tag("strong", value),
+                tag("span", remark, class_="remark"))
+            for label, value, remark in entries
+        ],
+        class_="cards",
+    )  # fmt: skip
+
+
+def commands(lines: Sequence[str], summary: str) -> Markup:
+    """Shell lines behind a fold, each with a button to copy it."""
+    entries = join(
+        tag(
+            "li",
+            tag("pre", tag("code", line), tabindex=0, aria_label=f"command {index + 1}"),
+            tag("button", "Copy", type="button", class_="copy",
+                aria_label=f"Copy command {index + 1}"),
+        )
+        for index, line in enumerate(lines)
+    )  # fmt: skip
+    return tag("details", tag("summary", summary), tag("ol", entries, class_="commands"))

@@ -1,0 +1,298 @@
+"""The page of one delivered title."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pertitle.records import Rendition, Rung, TitleResult
+from pertitle.report import curves, page, saving, source, timeline, words
+from pertitle.report.corpus_place import place_features
+from pertitle.report.features import feature_section
+from pertitle.report.fixed import Comparison, compare_with_fixed
+from pertitle.report.images import embed
+from pertitle.report.markup import Markup, join, tag
+from pertitle.report.segments import Segment, read_segments
+from pertitle.serial import write_text
+
+WIDE, NARROW = (960, 470), (420, 400)
+WIDE_TIME, NARROW_TIME = (960, 260), (420, 260)
+THUMBNAIL_WIDTH = 480
+
+
+def write_title_report(
+    result: TitleResult, path: Path, *, thumbnails_folder: Path | None = None
+) -> None:
+    """Write the report of a delivered title as one HTML file.
+
+    Args:
+        result: what the report tells; parts that are missing leave their section out.
+        path: the file to write; the package is looked for beside it, for bitrate over time.
+        thumbnails_folder: where the files of ``result.thumbnails`` are; without it, or where a
+            file is missing, a candidate is listed without its picture.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    segments = read_segments(path.parent, result.package)
+    write_text(path, title_page(result, segments, thumbnails_folder))
+
+
+def title_page(
+    result: TitleResult, segments: list[list[Segment]], thumbnails_folder: Path | None
+) -> str:
+    """The page as text; see :func:`write_title_report`."""
+    ladder = result.plan.ladder
+    comparison = compare_with_fixed(ladder, result.renditions)
+    subject = curves.RateQuality(ladder, result.renditions, comparison)
+    if len(segments) != len(result.renditions):
+        segments = []
+    placed = place_features(result.plan.analysis.features, ladder.codec)
+    body: list[object] = [
+        tag("a", "Skip to the rungs", href="#rungs", class_="skip"),
+        tag("header", tag("h1", result.name), tag("p", source.one_line(result.plan.analysis))),
+        tag(
+            "main",
+            page.cards(_cards(result, comparison)),
+            source.warnings(result.plan.analysis, ladder),
+            _curve_section(subject, comparison),
+            _rung_section(result),
+            _time_section(result, subject, segments),
+            _thumbnail_section(result, thumbnails_folder),
+            source.source_section(result),
+            feature_section(placed),
+            _making_section(result),
+        ),
+        tag("footer", tag("p", "Written by pertitle. Nothing on this page is fetched.")),
+    ]
+    return page.page(result.name, body, data={"readings": curves.readings(subject)})
+
+
+def _cards(result: TitleResult, comparison: Comparison | None) -> list[tuple[str, str, str]]:
+    ladder = result.plan.ladder
+    points = [(r.average_kbps, r.verification.vmaf) for r in result.renditions]
+    kind = "measured" if points else "predicted"
+    points = points or [(r.bitrate_kbps, r.vmaf) for r in ladder.rungs]
+    heights = [rung.height for rung in ladder.rungs]
+    entries = []
+    if points:
+        span = (
+            f"{max(heights)}p" if len(set(heights)) == 1 else f"{max(heights)}p to {min(heights)}p"
+        )
+        entries.append(("Ladder", words.count(len(points), "rung"),
+                        f"{words.codec(ladder.codec)}, {span}"))  # fmt: skip
+        top_kbps, top_vmaf = points[0]
+        entries.append(("Top rung", words.kbps(top_kbps), f"VMAF {top_vmaf:.1f} {kind}"))
+    short = saving.headline(comparison)
+    if short is not None:
+        entries.append(("Against fixed", *short))
+    package = result.package
+    entries.append(("Package", words.size(package.bytes), words.count(package.segments, "segment")))
+    entries.append(("Made in", words.seconds(sum(result.seconds.values())),
+                    f"with {words.count(len(ladder.probes), 'probe encode')}"))  # fmt: skip
+    return entries
+
+
+def _curve_section(subject: curves.RateQuality, comparison: Comparison | None) -> Markup | None:
+    if not subject.heights:
+        return None
+    switches = [
+        tag("button", tag("span", class_=f"swatch {subject.color(height)}"), f"{height}p",
+            type="button", aria_pressed="true", data_switch_h=height)
+        for height in subject.heights
+    ]  # fmt: skip
+    switches += [
+        tag("button", tag("span", class_=f"swatch layer-{key}"), name, type="button",
+            aria_pressed="true", data_switch_layer=key)
+        for key, name in subject.layers
+    ]  # fmt: skip
+    return page.section(
+        "curves",
+        "Rate and quality",
+        page.figure(
+            curves.draw(subject, *WIDE, key="wide"),
+            curves.draw(subject, *NARROW, key="narrow"),
+            tag(
+                "div",
+                "Point at the chart, or focus here and use the arrow keys: left and right along a"
+                " series, up and down between series.",
+                id="reader", class_="reader", tabindex=0, role="slider",
+                aria_label="Reader of the chart",
+                aria_valuemin=0, aria_valuenow=0, aria_valuemax=1,
+                aria_valuetext="use the arrow keys",
+            ),
+            tag("div", switches, class_="switches", role="group", aria_label="Show in the chart"),
+        ),
+        saving.paragraph(comparison),
+        tag(
+            "p",
+            f"Quality is {subject.plan.quality_model}, mean over frames, on a"
+            f" {subject.plan.display} picture. Intervals hold the truth nine times in ten."
+            f" Expected BD-rate loss against the exhaustive hull:"
+            f" {words.percent(subject.plan.expected_loss, 1)}.",
+            class_="fine",
+        ),
+    )  # fmt: skip
+
+
+def _rung_section(result: TitleResult) -> Markup | None:
+    planned = result.plan.ladder.rungs
+    if not planned and not result.renditions:
+        return None
+    columns = [("Rung", ""), ("CRF", "num"), ("VMAF predicted", "num"), ("VMAF measured", "num"),
+               ("off by", "num"), ("kbit/s predicted", "num"), ("kbit/s measured", "num"),
+               ("off by", "num"), ("peak", "num"), ("worst window", "num"),
+               ("GB per 1000 h", "num"), ("encodes", "num")]  # fmt: skip
+    if result.renditions:
+        same = len(planned) == len(result.renditions)
+        rows = [
+            _delivered_row(planned[i] if same else done.rung, done)
+            for i, done in enumerate(result.renditions)
+        ]
+        missed = sum(not done.on_target for done in result.renditions)
+        remark = (
+            "Every rung is on its quality target."
+            if not missed
+            else f"{words.count(missed, 'rung')} could not be brought onto the quality target."
+        )
+    else:
+        rows = [_planned_row(rung) for rung in planned]
+        remark = "Nothing was encoded yet: the figures are predictions."
+    listing = page.table("Rungs of the ladder, best first", columns, rows)
+    return page.section("rungs", "Rungs", listing, tag("p", remark))
+
+
+def _interval(middle: str, low: str, high: str) -> Markup:
+    return tag("span", middle, " ", tag("small", f"{low}–{high}"))
+
+
+def _predictions(rung: Rung) -> tuple[Markup, Markup]:
+    return (
+        _interval(f"{rung.vmaf:.1f}", f"{rung.vmaf_low:.1f}", f"{rung.vmaf_high:.1f}"),
+        _interval(words.grouped(rung.bitrate_kbps), words.grouped(rung.bitrate_low_kbps),
+                  words.grouped(rung.bitrate_high_kbps)),
+    )  # fmt: skip
+
+
+def _delivered_row(planned: Rung, done: Rendition) -> list[object]:
+    check = done.verification
+    quality, rate = _predictions(planned)
+    missed = check.vmaf - planned.vmaf
+    rate_missed = (
+        100 * (done.average_kbps / planned.bitrate_kbps - 1) if planned.bitrate_kbps else 0.0
+    )
+    measured: object = f"{check.vmaf:.1f}"
+    if check.high - check.low >= 0.1:
+        measured = _interval(f"{check.vmaf:.1f}", f"{check.low:.1f}", f"{check.high:.1f}")
+    off: object = words.signed(missed)
+    if not done.on_target:
+        off = tag("span", words.signed(missed), " off target", class_="bad")
+    worst = f"{check.worst:.1f} at {words.clock(check.worst_window.start)}"
+    return [
+        f"{done.rung.width}×{done.rung.height}", f"{done.rung.crf:g}", quality, measured, off, rate,
+        words.grouped(done.average_kbps), f"{words.signed(rate_missed, 0)} %",
+        words.grouped(done.peak_kbps), worst,
+        words.grouped(words.thousand_hours(done.average_kbps)), f"{done.attempts}",
+    ]  # fmt: skip
+
+
+def _planned_row(rung: Rung) -> list[object]:
+    quality, rate = _predictions(rung)
+    return [f"{rung.width}×{rung.height}", f"{rung.crf:g}", quality, "", "", rate, "", "", "", "",
+            words.grouped(words.thousand_hours(rung.bitrate_kbps)), ""]  # fmt: skip
+
+
+def _time_section(
+    result: TitleResult, subject: curves.RateQuality, segments: list[list[Segment]]
+) -> Markup | None:
+    shots = result.plan.analysis.shots
+    if not shots and not result.renditions:
+        return None
+    lengths = sorted(shot.duration for shot in shots)
+    said = f"{words.count(len(shots), 'shot')}, shaded in turn"
+    if lengths:
+        low, middle, high = lengths[0], lengths[len(lengths) // 2], lengths[-1]
+        said += (
+            f": the shortest {words.seconds(low)}, the middle one {words.seconds(middle)},"
+            f" the longest {words.seconds(high)}"
+        )
+    said += "."
+    if result.renditions:
+        said += " A triangle marks where each rung's quality is worst."
+    return page.section(
+        "time",
+        "Over time",
+        page.figure(
+            timeline.draw(result, subject, segments, *WIDE_TIME),
+            timeline.draw(result, subject, segments, *NARROW_TIME),
+        ),
+        tag("p", said),
+    )
+
+
+def _thumbnail_section(result: TitleResult, folder: Path | None) -> Markup | None:
+    if not result.thumbnails:
+        return None
+    entries = []
+    for index, candidate in enumerate(result.thumbnails):
+        shown: Markup | None = None
+        name = Path(candidate.file).name  # a plain name, whatever the record says
+        picture = embed(folder / name, THUMBNAIL_WIDTH) if folder is not None else None
+        if picture is not None:
+            address, width, height = picture
+            shown = tag("img", src=address, width=width, height=height,
+                        alt=f"Frame at {words.clock(candidate.time)}")  # fmt: skip
+        strongest = sorted(candidate.terms.items(), key=lambda term: -term[1])
+        terms = ", ".join(f"{key} {value:.2f}" for key, value in strongest)
+        faces = f", {words.count(len(candidate.faces), 'face')}" if candidate.faces else ""
+        entries.append(
+            tag(
+                "li",
+                tag(
+                    "figure",
+                    shown,
+                    tag(
+                        "figcaption",
+                        tag("strong", f"{index + 1}. score {candidate.score:.2f}"),
+                        f" at {words.clock(candidate.time)}{faces}",
+                        tag("span", candidate.reason, class_="reason"),
+                        tag("details", tag("summary", "parts of the score"), tag("p", terms))
+                        if terms
+                        else None,
+                    ),
+                ),
+            )
+        )
+    return page.section("thumbnails", "Thumbnails", tag("ol", join(entries), class_="thumbs"))
+
+
+def _making_section(result: TitleResult) -> Markup:
+    ladder = result.plan.ladder
+    longest = max(result.seconds.values(), default=0.0) or 1.0
+    stages: list[list[object]] = [
+        [
+            stage,
+            tag("span", tag("span", style=f"width:{100 * spent / longest:.1f}%"), class_="bar"),
+            words.seconds(spent),
+        ]
+        for stage, spent in result.seconds.items()
+    ]
+    probes: list[list[object]] = [
+        [f"{p.height}p", f"{p.crf:g}", words.grouped(p.bitrate_kbps), words.vmaf(p.vmaf),
+         words.seconds(p.seconds)]
+        for p in ladder.probes
+    ]  # fmt: skip
+    return page.section(
+        "making",
+        "How it was made",
+        page.table("Wall time by stage", [("Stage", ""), ("", "grow"), ("Time", "num")], stages,
+                   class_="bars") if stages else None,
+        tag(
+            "details",
+            tag("summary", words.count(len(probes), "probe encode")),
+            page.table("Probe encodes of the digest, in order",
+                       [("Height", ""), ("CRF", "num"), ("kbit/s", "num"), ("VMAF", "num"),
+                        ("time", "num")], probes),
+        ) if probes else None,
+        page.commands(result.commands, words.count(len(result.commands), "command") + " that ran")
+        if result.commands else None,
+    )  # fmt: skip

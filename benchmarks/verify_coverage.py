@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.analysis import analyse
+from pertitle.analysis import analyse, probe
 from pertitle.encoder import Verifier, encode_renditions
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.prober import rung_size
@@ -84,7 +84,7 @@ def joined(toolbox: Toolbox, shots: Sequence[Path], target: Path) -> Analysis:
     starts, place = [], 0.0
     for shot in shots:
         starts.append(place)
-        place += analyse(shot).source.duration
+        place += probe(shot).duration
     ends = [*starts[1:], title.source.duration]
     return replace(title, shots=tuple(Shot(a, b) for a, b in zip(starts, ends, strict=True)))
 
@@ -154,7 +154,7 @@ def main() -> None:
     if options.command == "replay":
         replay(options.table, options.half_width)
         return
-    toolbox = find_toolbox(niceness=10)
+    toolbox = find_toolbox()
     data: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
     if options.table.exists():
         with np.load(options.table) as stored:

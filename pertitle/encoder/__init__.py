@@ -6,16 +6,19 @@ from pertitle.encoder.package_check import check_package
 from pertitle.encoder.packaging import package
 from pertitle.encoder.prober import DigestProber
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
+from pertitle.encoder.subtitles import SubtitleRendition, extract_subtitles
 from pertitle.encoder.verification import Verifier, verify_rendition
 
 __all__ = [
     "DigestProber",
     "EncodedRung",
+    "SubtitleRendition",
     "Verifier",
     "check_package",
     "check_rendition",
     "encode_audio",
     "encode_renditions",
+    "extract_subtitles",
     "package",
     "verify_rendition",
 ]

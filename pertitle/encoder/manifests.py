@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from xml.sax.saxutils import escape
 
 from pertitle.errors import DeliveryError
 
@@ -21,14 +23,25 @@ class Rates:
     peak: int
 
 
+@dataclass(frozen=True)
+class TextTrack:
+    """Subtitles as manifests name them: address of the file and of its HLS playlist."""
+
+    file: str
+    playlist: str
+    language: str
+    name: str
+
+
 def tidy_master(
     text: str,
     video: Mapping[str, Rates],
     audio: Mapping[str, Rates],
     *,
     default_audio: str = "",
+    subtitles: Sequence[TextTrack] = (),
 ) -> str:
-    """State the version and the measured rates, and mark the default sound.
+    """State the version and the measured rates, mark the default sound and name subtitles.
 
     Args:
         video: rates by address of the variant's playlist.
@@ -42,6 +55,12 @@ def tidy_master(
     extra_peak = max((rates.peak for rates in audio.values()), default=0)
     extra_average = max((rates.average for rates in audio.values()), default=0)
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{HLS_VERSION}"]
+    for track in subtitles:
+        language = f'LANGUAGE="{track.language}",' if track.language else ""
+        lines.append(
+            f'#EXT-X-MEDIA:TYPE=SUBTITLES,URI="{track.playlist}",GROUP-ID="subtitles",{language}'
+            f'NAME="{track.name}",DEFAULT=NO,AUTOSELECT=YES'
+        )
     source = _lines(text)
     for line, following in zip(source[1:], [*source[2:], ""], strict=True):
         if line.startswith(("## ", "#EXT-X-VERSION")):
@@ -55,6 +74,8 @@ def tidy_master(
             rates = video[following]
             peak, average = rates.peak + extra_peak, rates.average + extra_average
             line = _with_rates(line, peak, average)
+            if subtitles:
+                line += ',SUBTITLES="subtitles"'
         elif line.startswith("#EXT-X-I-FRAME-STREAM-INF:"):
             found = attributes(line.partition(":")[2])
             peak, average = int(found["BANDWIDTH"]), int(found["AVERAGE-BANDWIDTH"])
@@ -68,8 +89,10 @@ def _with_rates(line: str, peak: int, average: int) -> str:
     return re.sub(r"AVERAGE-BANDWIDTH=\d+", f"AVERAGE-BANDWIDTH={average}", line)
 
 
-def tidy_mpd(text: str, rates: Mapping[str, Rates]) -> str:
-    """State measured rates, and frame rates in lowest terms ("12800/512" puzzles some players).
+def tidy_mpd(text: str, rates: Mapping[str, Rates], *, subtitles: Sequence[TextTrack] = ()) -> str:
+    """State measured rates, name subtitles, and write frame rates in lowest terms.
+
+    ("12800/512" puzzles some players.)
 
     Args:
         rates: by address of the track's initialisation segment.
@@ -85,7 +108,28 @@ def tidy_mpd(text: str, rates: Mapping[str, Rates]) -> str:
         if part.startswith("<Representation ") and found is not None and found[1] in rates:
             peak = rates[found[1]].peak
             parts[i] = re.sub(r'bandwidth="\d+"', f'bandwidth="{peak}"', part, count=1)
-    return "".join(parts)
+    sets = "".join(
+        f'    <AdaptationSet id="{1000 + i}" contentType="text" mimeType="text/vtt"'
+        + (f' lang="{track.language}"' if track.language else "")
+        + f""">
+      <Role schemeIdUri="urn:mpeg:dash:role:2011" value="subtitle"/>
+      <Label>{escape(track.name)}</Label>
+      <Representation id="subtitles-{i + 1}" bandwidth="1000">
+        <BaseURL>{escape(track.file)}</BaseURL>
+      </Representation>
+    </AdaptationSet>
+"""
+        for i, track in enumerate(subtitles)
+    )
+    return "".join(parts).replace("  </Period>", f"{sets}  </Period>")
+
+
+def subtitle_playlist(file: str, seconds: float) -> str:
+    """The HLS playlist of a subtitle file that is one segment."""
+    return (
+        f"#EXTM3U\n#EXT-X-VERSION:{HLS_VERSION}\n#EXT-X-TARGETDURATION:{math.ceil(seconds)}\n"
+        f"#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:{seconds:.3f},\n{file}\n#EXT-X-ENDLIST\n"
+    )
 
 
 def attributes(text: str) -> dict[str, str]:

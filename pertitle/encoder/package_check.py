@@ -14,8 +14,9 @@ import av.error
 
 from pertitle.encoder.checks import check_times
 from pertitle.encoder.manifests import MediaPlaylist, read_master, read_media_playlist
-from pertitle.encoder.packaging import expected_segments
+from pertitle.encoder.packaging import expected_segments, in_order
 from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.subtitles import SubtitleRendition, read_cues
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioRendition, Package, Rendition
 
@@ -39,6 +40,7 @@ def check_package(
     *,
     segment_seconds: float,
     frame_rate: Fraction,
+    subtitles: Sequence[SubtitleRendition] = (),
 ) -> None:
     """Check a package as a player would read it.
 
@@ -52,7 +54,7 @@ def check_package(
     """
     gop = gop_frames(segment_seconds, frame_rate)
     variants, media = read_master(_text(folder / package.hls_master))
-    ordered = sorted(renditions, key=lambda r: -r.average_kbps)
+    ordered = in_order(renditions)
     if len(variants) != len(ordered):
         raise DeliveryError(f"{len(variants)} variants for {len(ordered)} renditions")
     for variant, rendition in zip(variants, ordered, strict=True):
@@ -75,7 +77,15 @@ def check_package(
         raise DeliveryError(f"{len(sounds)} sound renditions for {len(audio)} tracks")
     for entry in sounds:
         _check_audio(folder / entry["URI"], length)
-    _check_mpd(folder / package.dash_manifest, len(ordered) + len(audio), length)
+    texts = [entry for entry in media if entry.get("TYPE") == "SUBTITLES"]
+    if len(texts) != len(subtitles):
+        raise DeliveryError(f"{len(texts)} of {len(subtitles)} subtitle tracks are named")
+    for entry, track in zip(texts, subtitles, strict=True):
+        playlist = folder / entry["URI"]
+        (name,) = [line for line in _text(playlist).splitlines() if line[:1] not in ("#", "")]
+        if len(read_cues(_text(playlist.parent / name))) != track.cues:
+            raise DeliveryError(f"{playlist.parent.name} does not hold {track.cues} cues")
+    _check_mpd(folder / package.dash_manifest, len(ordered) + len(audio), len(subtitles), length)
 
 
 def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, gop: int) -> None:
@@ -137,12 +147,19 @@ def _assemble(
     return _Pictures(tuple(times), tuple(sizes), tuple(keys)), tuple(starts)
 
 
-def _check_mpd(path: Path, tracks: int, length: float) -> None:
+def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
     try:
         root = ElementTree.fromstring(_text(path))
     except ElementTree.ParseError as error:
         raise DeliveryError(f"{path.name} is not XML: {error}") from error
-    representations = root.findall(f".//{_DASH}Representation")
+    files = [element.text or "" for element in root.iter(f"{_DASH}BaseURL")]
+    if len(files) != texts or not all((path.parent / name).is_file() for name in files):
+        raise DeliveryError(f"{path.name}: subtitles {', '.join(files) or 'are missing'}")
+    representations = [
+        element
+        for element in root.iter(f"{_DASH}Representation")
+        if element.find(f"{_DASH}BaseURL") is None
+    ]
     if len(representations) != tracks:
         raise DeliveryError(f"{path.name}: {len(representations)} of {tracks} tracks")
     for representation in representations:

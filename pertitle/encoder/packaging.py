@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pertitle.encoder.manifests import Rates, read_media_playlist, tidy_master, tidy_mpd
+from pertitle.encoder.codecs import CODECS
+from pertitle.encoder.manifests import (
+    Rates,
+    TextTrack,
+    read_media_playlist,
+    subtitle_playlist,
+    tidy_master,
+    tidy_mpd,
+)
 from pertitle.encoder.pictures import peak_rate
 from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.subtitles import SubtitleRendition, language_tag
 from pertitle.errors import DeliveryError, ProcessError, ToolError
 from pertitle.records import AudioRendition, Package, Rendition
 from pertitle.tools import Toolbox
@@ -35,13 +44,19 @@ class PackagedTrack:
     default: bool = False
 
 
+def in_order(renditions: Sequence[Rendition]) -> list[Rendition]:
+    """H.264 first, which every player plays, then the newer codecs; each from its best down."""
+    reach = list(CODECS)
+    return sorted(renditions, key=lambda r: (reach.index(r.codec), -r.average_kbps))
+
+
 def packaged_tracks(
     renditions: Sequence[Rendition], audio: Sequence[AudioRendition]
 ) -> tuple[PackagedTrack, ...]:
-    """Names and order: pictures from the highest bitrate down, then sound as in the source."""
+    """Names and order: pictures as :func:`in_order` has them, then sound as in the source."""
     tracks = []
     taken: set[str] = set()
-    for rendition in sorted(renditions, key=lambda r: -r.average_kbps):
+    for rendition in in_order(renditions):
         base = name = f"video-{rendition.codec}-{rendition.rung.height}p"
         number = 2
         while name in taken:
@@ -50,13 +65,9 @@ def packaged_tracks(
         tracks.append(PackagedTrack(name, rendition.path, video=True))
     titles: set[str] = set()
     for i, sound in enumerate(audio):
-        language = "" if sound.language == "und" else sound.language
-        label = base = manifest_text(sound.title or language or "Audio")
-        number = 2
-        while label in titles:  # HLS: names within a group differ
-            label, number = f"{base} {number}", number + 1
-        titles.add(label)
-        name = f"audio-{i + 1}" + (f"-{language}" if re.fullmatch("[a-z]{2,3}", language) else "")
+        language = language_tag(sound.language)
+        label = _unlike(manifest_text(sound.title or language or "Audio"), titles)
+        name = f"audio-{i + 1}" + (f"-{language}" if language else "")
         tracks.append(PackagedTrack(name, sound.path, False, language, label, default=i == 0))
     return tuple(tracks)
 
@@ -74,6 +85,7 @@ def package(
     folder: Path,
     segment_seconds: float,
     frame_rate: Fraction,
+    subtitles: Sequence[SubtitleRendition] = (),
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
 
@@ -90,17 +102,20 @@ def package(
         for i, track in enumerate(tracks):
             # The packager's descriptors have no quoting: it sees plain names only.
             (work / f"in{i}.mp4").symlink_to(track.path.absolute())
-        # A segment ends with the first keyframe at or after this time; half a frame less keeps
+        # A segment ends with the first keyframe at or after this time; a little less keeps
         # 23.976 and its kin from missing it by a rounding.
         exact = gop_frames(segment_seconds, frame_rate) / frame_rate
         argv = packager_command(
-            toolbox.packager, tracks, segment_seconds=float(exact - 1 / (2 * frame_rate))
+            toolbox.packager, tracks, segment_seconds=float(exact - Fraction(1, 4000))
         )
         try:
             toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
         except ProcessError as error:
             raise DeliveryError(f"packaging failed: {error}") from error
-        _finish_manifests(work, tracks)
+        texts = _place_subtitles(
+            work, subtitles, float(Fraction(renditions[0].frames) / frame_rate)
+        )
+        _finish_manifests(work, tracks, texts)
         target = folder / SEGMENTS
         if target.exists():
             shutil.rmtree(target)
@@ -150,8 +165,37 @@ def packager_command(
     ]
 
 
-def _finish_manifests(work: Path, tracks: Sequence[PackagedTrack]) -> None:
-    """Put the measured rates into both manifests."""
+def _place_subtitles(
+    work: Path, subtitles: Sequence[SubtitleRendition], seconds: float
+) -> tuple[TextTrack, ...]:
+    """Copy subtitle files into the package, each with its playlist."""
+    tracks = []
+    names: set[str] = set()
+    for i, track in enumerate(subtitles):
+        language = language_tag(track.language)
+        name = _unlike(manifest_text(track.title or language or "Subtitles"), names)
+        base = f"{SEGMENTS}/subtitles-{i + 1}" + (f"-{language}" if language else "")
+        (work / base).mkdir(parents=True)
+        shutil.copyfile(track.path, work / base / "subtitles.vtt")
+        playlist = subtitle_playlist("subtitles.vtt", seconds)
+        (work / base / "playlist.m3u8").write_text(playlist, encoding="utf-8")
+        tracks.append(TextTrack(f"{base}/subtitles.vtt", f"{base}/playlist.m3u8", language, name))
+    return tuple(tracks)
+
+
+def _unlike(label: str, taken: set[str]) -> str:
+    """The label, numbered if it is taken: names within an HLS group differ."""
+    name, number = label, 2
+    while name in taken:
+        name, number = f"{label} {number}", number + 1
+    taken.add(name)
+    return name
+
+
+def _finish_manifests(
+    work: Path, tracks: Sequence[PackagedTrack], texts: Sequence[TextTrack]
+) -> None:
+    """Put the measured rates and the subtitles into both manifests."""
     video: dict[str, Rates] = {}
     audio: dict[str, Rates] = {}
     inits: dict[str, Rates] = {}
@@ -166,9 +210,11 @@ def _finish_manifests(work: Path, tracks: Sequence[PackagedTrack]) -> None:
             default = address
     master, mpd = work / MASTER, work / MANIFEST
     try:
-        text = tidy_master(master.read_text("utf-8"), video, audio, default_audio=default)
+        text = tidy_master(
+            master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts
+        )
         master.write_text(text, "utf-8")
-        mpd.write_text(tidy_mpd(mpd.read_text("utf-8"), inits), "utf-8")
+        mpd.write_text(tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts), "utf-8")
     except OSError as error:
         raise DeliveryError(f"the packager wrote no {error.filename}") from error
 

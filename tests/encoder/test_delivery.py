@@ -109,6 +109,28 @@ def test_the_package_passes_and_counts_its_files(delivered: Delivered) -> None:
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+def test_independent_parsers_read_both_manifests(delivered: Delivered) -> None:
+    m3u8 = pytest.importorskip("m3u8")
+    parser = pytest.importorskip("mpegdash.parser").MPEGDASHParser
+    folder = delivered.folder / "package"
+    master = m3u8.load(str(folder / "master.m3u8"))
+    assert master.is_independent_segments
+    assert [p.stream_info.resolution for p in master.playlists] == [
+        (320, 180), (320, 180), (160, 90),
+    ]  # fmt: skip
+    for playlist in [*master.playlists, *master.media]:
+        listed = m3u8.load(str(folder / playlist.uri))
+        assert listed.is_endlist
+        assert sum(s.duration for s in listed.segments) == pytest.approx(3.2, abs=0.03)
+    mpd = parser.parse(str(folder / "manifest.mpd"))
+    sets = mpd.periods[0].adaptation_sets
+    assert [len(one.representations) for one in sets] == [3, 1]
+    for one in sets[0].representations:
+        timeline = one.segment_templates[0].segment_timelines[0]
+        scale = one.segment_templates[0].timescale
+        assert sum(s.d * ((s.r or 0) + 1) for s in timeline.Ss) / scale == pytest.approx(3.2)
+
+
 def test_put_together_again_segments_are_the_encoded_frames(
     delivered: Delivered, tmp_path: Path
 ) -> None:

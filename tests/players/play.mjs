@@ -2,8 +2,9 @@
 //
 //     node play.mjs PACKAGE_FOLDER [--chromium PROGRAM]
 //
-// Each player must start, switch through every rung, seek back and forth, and reach the end,
-// without one error event. Prints a JSON object; exits with 1 if a player failed.
+// Each player must start, switch through every rung, show the first subtitles if there are any,
+// seek back and forth, and reach the end, without one error event. Prints a JSON object; exits
+// with 1 if a player failed.
 
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import http from 'node:http';
@@ -106,6 +107,12 @@ async function playInPage([kind, address]) {
         rungs: () => hls.levels.map((level) => level.height),
         select: (i) => { hls.currentLevel = i; },
         current: () => shown,
+        subtitles: () => {
+          if (hls.subtitleTracks.length === 0) return false;
+          hls.subtitleTrack = 0;
+          hls.subtitleDisplay = true;
+          return true;
+        },
         close: () => hls.destroy(),
       };
     },
@@ -126,6 +133,12 @@ async function playInPage([kind, address]) {
         select: (i) => player.setRepresentationForTypeById('video', rungs[i].id, true),
         current: () => rungs.findIndex(
           (rung) => rung.id === player.getCurrentRepresentationForType('video')?.id),
+        subtitles: () => {
+          if (player.getTracksFor('text').length === 0) return false;
+          player.enableText(true);
+          player.setTextTrack(0);
+          return true;
+        },
         close: () => player.destroy(),
       };
     },
@@ -141,6 +154,11 @@ async function playInPage([kind, address]) {
         select: (i) => player.selectVariantTrack(tracks[i], true),
         current: () => tracks.findIndex(
           (track) => track.id === player.getVariantTracks().find((t) => t.active)?.id),
+        subtitles: () => {
+          if (player.getTextTracks().length === 0) return false;
+          player.selectTextTrack(player.getTextTracks()[0]);
+          return true;
+        },
         close: () => player.destroy(),
       };
     },
@@ -163,6 +181,16 @@ async function playInPage([kind, address]) {
         || video.currentTime < before);
       seen.push(video.videoHeight);
     }
+    let shown = '';
+    if (player.subtitles()) {
+      video.currentTime = 0.6;
+      if (video.paused) await video.play();
+      await until('subtitles', () => [...video.textTracks].some((track) => {
+        const cue = track.activeCues?.[0];
+        if (cue) shown = cue.text;
+        return shown !== '';
+      }));
+    }
     for (const place of [0.75, 0.2, 0.6]) {
       video.currentTime = place * duration;
       if (video.paused) await video.play();
@@ -173,7 +201,7 @@ async function playInPage([kind, address]) {
     if (errors.length) throw new Error(errors.join('; '));
     const quality = video.getVideoPlaybackQuality();
     return {
-      ok: true, heights, seen, duration, ended: video.currentTime,
+      ok: true, heights, seen, shown, duration, ended: video.currentTime,
       frames: quality.totalVideoFrames, corrupted: quality.corruptedVideoFrames,
     };
   } catch (error) {

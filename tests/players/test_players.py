@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.encoder import encode_audio, encode_renditions, package
+from pertitle.encoder import SubtitleRendition, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
 from pertitle.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
@@ -60,9 +60,12 @@ def played(
         folder=folder,
     )  # fmt: skip
     audio = encode_audio(toolbox, analysis, frames=encoded[0].frames, folder=folder)
+    cues = folder / "cues.vtt"
+    cues.write_text("WEBVTT\n\n00:00:00.500 --> 00:00:09.000\nA rabbit\n", encoding="utf-8")
     package(
         toolbox, [rendition_of(one) for one in encoded], audio, folder=folder / "package",
         segment_seconds=2, frame_rate=analysis.treatment.frame_rate,
+        subtitles=[SubtitleRendition(cues, 2, "eng", "English", 1)],
     )  # fmt: skip
     done = subprocess.run(
         ["node", "play.mjs", str(folder / "package"), "--chromium",
@@ -83,3 +86,4 @@ def test_a_player_plays_every_rung_to_the_end(
     assert sorted(result["seen"]) == [180, 360, 720]  # type: ignore[call-overload]
     assert result["ended"] == pytest.approx(result["duration"], abs=0.1)
     assert result["corrupted"] == 0
+    assert result["shown"] == "A rabbit"

@@ -89,6 +89,7 @@ def frame(
     *,
     margins: tuple[float, float, float, float],
     log_x: bool = False,
+    log_y: bool = False,
 ) -> Frame:
     """A plot area for values in the ranges ``x`` and ``y``; a range of no width is widened."""
     top, right, bottom, left = margins
@@ -96,7 +97,7 @@ def frame(
         width,
         height,
         Scale(*_wide(x, log_x), left, width - right, log_x),
-        Scale(*_wide(y, False), height - bottom, top),
+        Scale(*_wide(y, log_y), height - bottom, top, log_y),
     )
 
 

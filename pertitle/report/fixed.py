@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from pertitle.ladder.bdrate import bd_rate, clean_curve
 from pertitle.records import CurvePoint, LadderPlan, Rendition
+
+_Array = NDArray[np.float64]
+_Curve = tuple[_Array, _Array]
 
 # (lines, kbit/s), best first.
 APPLE = {
@@ -83,7 +87,7 @@ def compare_with_fixed(plan: LadderPlan, renditions: Sequence[Rendition]) -> Com
         None where the specification lists no rungs of the codec, or none of the title's curves
         reaches one.
     """
-    rungs = _fixed_rungs(plan)
+    rungs = _fixed_rungs(plan, renditions)
     own = own_points(plan, renditions)
     if not rungs or not own:
         return None
@@ -93,10 +97,10 @@ def compare_with_fixed(plan: LadderPlan, renditions: Sequence[Rendition]) -> Com
     return Comparison(rungs, top_kbps, top_vmaf, _rate_at(fixed, top_vmaf), bd_rate(fixed, ours))
 
 
-def _fixed_rungs(plan: LadderPlan) -> tuple[FixedRung, ...]:
-    curves = curves_by_height(plan.curves)
+def _fixed_rungs(plan: LadderPlan, renditions: Sequence[Rendition]) -> tuple[FixedRung, ...]:
     if not plan.rungs or not ASPECTS[0] <= plan.rungs[0].width / plan.rungs[0].height <= ASPECTS[1]:
         return ()
+    curves = _corrected_curves(plan, renditions)
     found = []
     for height, kbps in APPLE.get(plan.codec, ()):
         near = min(curves, key=lambda h: abs(h - height), default=None)
@@ -108,9 +112,45 @@ def _fixed_rungs(plan: LadderPlan) -> tuple[FixedRung, ...]:
     return tuple(found)
 
 
-def _vmaf_at(points: Sequence[CurvePoint], kbps: float) -> float | None:
+def _corrected_curves(plan: LadderPlan, renditions: Sequence[Rendition]) -> dict[int, _Curve]:
+    """The believed curves by height, moved onto what was measured.
+
+    Between measured rungs of a height the move in log bitrate is interpolated over VMAF, beyond
+    them it stays; a height without any moves by the median of all. Otherwise a title whose curves
+    were misjudged would be compared with a fixed ladder that knows only the misjudgement.
+    """
+    curves = {}
+    for height, points in curves_by_height(plan.curves).items():
+        curve = clean_curve([p.bitrate_kbps for p in points], [p.vmaf for p in points])
+        if len(curve[0]) > 1:
+            curves[height] = curve
+    moves: dict[int, list[tuple[float, float]]] = {height: [] for height in curves}
+    for done in renditions:
+        if done.rung.height in curves and done.average_kbps > 0:
+            rate, quality = curves[done.rung.height]
+            at = float(np.clip(done.verification.vmaf, quality[0], quality[-1]))
+            move = np.log2(done.average_kbps) - float(PchipInterpolator(quality, rate)(at))
+            moves[done.rung.height].append((at, float(move)))
+    everywhere = [move for found in moves.values() for _, move in found]
+    if not everywhere:
+        return curves
+    general = float(np.median(everywhere))
+    return {
+        height: (rate + _interpolated(moves[height], quality, general), quality)
+        for height, (rate, quality) in curves.items()
+    }
+
+
+def _interpolated(moves: list[tuple[float, float]], quality: _Array, general: float) -> _Array:
+    if not moves:
+        return np.full_like(quality, general)
+    places, amounts = zip(*sorted(moves), strict=True)
+    return np.asarray(np.interp(quality, places, amounts), dtype=np.float64)
+
+
+def _vmaf_at(curve: _Curve, kbps: float) -> float | None:
     """VMAF at a bitrate; above the curve's end its last value, below its start unknown."""
-    rate, quality = clean_curve([p.bitrate_kbps for p in points], [p.vmaf for p in points])
+    rate, quality = clean_curve(2 ** curve[0], curve[1])
     wanted = float(np.log2(kbps))
     if len(rate) < 2 or wanted < rate[0]:
         return None

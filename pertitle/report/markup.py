@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _VOID = frozenset({"meta", "img", "input", "br", "hr", "link", "col"})
 
 
@@ -17,11 +21,11 @@ class Markup(str):
 def text(value: object) -> Markup:
     """Escape anything for use between tags or inside a quoted attribute.
 
-    Control characters that HTML forbids become the replacement character, so that a hostile
-    name cannot make the page invalid.
+    Control characters and lone surrogates, which HTML forbids, and marks that turn the direction
+    of the text around become the replacement character: a hostile name can neither make the page
+    invalid nor look like another name.
     """
-    plain = "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in str(value))
-    return Markup(escape(plain, quote=True))
+    return Markup(escape(_UNWANTED.sub("\ufffd", str(value)), quote=True))
 
 
 def join(children: Iterable[object]) -> Markup:

@@ -73,7 +73,7 @@ def paragraph(comparison: Comparison | None) -> Markup | None:
         return None
     source = (
         "Fixed ladder: Apple's HLS Authoring Specification, up to the source's height; its"
-        " qualities are read off this title's predicted curves."
+        " qualities are read off this title's predicted curves, moved onto what was measured."
     )
     return tag("div", join(tag("p", line) for line in said), tag("p", source, class_="fine"),
                class_="saving")  # fmt: skip

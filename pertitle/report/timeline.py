@@ -27,9 +27,14 @@ def draw(
     matched = list(zip(result.renditions, segments, strict=False))
     rates = [s.kbps for _, track in matched for s in track]
     rates += [r.average_kbps for r in result.renditions]
-    top = max(rates, default=1000.0) * 1.12
+    rates = [rate for rate in rates if rate > 0] or [100.0, 1000.0]
     area = chart.frame(
-        width, height, (0.0, duration), (0.0, top), margins=(26, 12, 40, 52), log_x=False
+        width,
+        height,
+        (0.0, duration),
+        (min(rates) / 1.5, max(rates) * 1.25),
+        margins=(26, 12, 40, 52),
+        log_y=True,
     )
     return tag(
         "svg",
@@ -40,7 +45,7 @@ def draw(
             x_title="time",
             y_title="kbit/s by segment" if matched else "kbit/s",
             x_ticks=[(v, words.clock(v)) for v in area.x.ticks(max(3, width // 110))],
-            y_ticks=[(v, words.grouped(v)) for v in area.y.ticks(5)],
+            y_ticks=[(v, words.grouped(v)) for v in area.y.ticks(7)],
         ),
         [_steps(subject, area, done, track) for done, track in matched],
         _averages(subject, area, result.renditions[len(matched) :], duration),
@@ -105,7 +110,7 @@ def _worst(subject: RateQuality, area: chart.Frame, renditions: Sequence[Renditi
         check = done.verification
         middle = (check.worst_window.start + check.worst_window.end) / 2
         x = area.x(min(max(0.0, middle), area.x.high))
-        y = area.y(min(done.average_kbps, area.y.high))
+        y = area.y(done.average_kbps)
         color = subject.color(done.rung.height)
         name = (
             f"worst window of {done.rung.height}p, {words.kbps(done.average_kbps)}: VMAF"

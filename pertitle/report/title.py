@@ -14,8 +14,8 @@ from pertitle.report.markup import Markup, join, tag
 from pertitle.report.segments import Segment, read_segments
 from pertitle.serial import write_text
 
-WIDE, NARROW = (960, 470), (420, 400)
-WIDE_TIME, NARROW_TIME = (960, 260), (420, 260)
+WIDE, NARROW = (840, 430), (420, 400)
+WIDE_TIME, NARROW_TIME = (840, 270), (420, 290)
 THUMBNAIL_WIDTH = 480
 
 
@@ -207,13 +207,13 @@ def _time_section(
     shots = result.plan.analysis.shots
     if not shots and not result.renditions:
         return None
-    lengths = sorted(shot.duration for shot in shots)
-    said = f"{words.count(len(shots), 'shot')}, shaded in turn"
-    if lengths:
+    said = words.count(len(shots), "shot")
+    if len(shots) > 1:
+        lengths = sorted(shot.duration for shot in shots)
         low, middle, high = lengths[0], lengths[len(lengths) // 2], lengths[-1]
         said += (
-            f": the shortest {words.seconds(low)}, the middle one {words.seconds(middle)},"
-            f" the longest {words.seconds(high)}"
+            f", shaded in turn: the shortest {words.seconds(low)}, the middle one"
+            f" {words.seconds(middle)}, the longest {words.seconds(high)}"
         )
     said += "."
     if result.renditions:

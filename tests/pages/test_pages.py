@@ -1,0 +1,87 @@
+"""The reports in a real browser: no error, no request, no sideways scroll, accessible, usable.
+
+Needs node, npm and Chromium, so it runs only with ``PERTITLE_PAGES=1``. ``PERTITLE_SHOTS=FOLDER``
+keeps the screenshots.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pertitle.report import write_batch_report, write_title_report
+from tests.report import example
+
+HERE = Path(__file__).parent
+PAGES = ("title.html", "hostile.html", "bare.html", "batch.html")
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("PERTITLE_PAGES") != "1", reason="set PERTITLE_PAGES=1 to open the reports"
+)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the browser says of each page."""
+    for program in ("node", "npm", "chromium"):
+        assert shutil.which(program), f"{program} is not installed"
+    folder = tmp_path_factory.mktemp("pages")
+    for name in ("package.json", "check.mjs"):
+        shutil.copy(HERE / name, folder)
+    subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+        cwd=folder, check=True, timeout=300,
+    )  # fmt: skip
+    for name, make in zip(PAGES, (example.title, example.hostile, example.bare), strict=False):
+        result = make()
+        example.write_thumbnails(result, folder / "thumbnails")
+        write_title_report(result, folder / name, thumbnails_folder=folder / "thumbnails")
+    batch = example.batch(folder)
+    example.write_thumbnails(batch.titles[0], folder / batch.titles[0].name / "thumbnails")
+    write_batch_report(batch, folder / "batch.html")
+    shots = os.environ.get("PERTITLE_SHOTS", "")
+    keep = ["--shots", str(Path(shots).absolute())] if shots else []
+    done = subprocess.run(
+        ["node", "check.mjs", "--chromium", shutil.which("chromium") or "", *keep, *PAGES],
+        cwd=folder, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wrong_at_any_width(seen: dict[str, dict[str, Any]], name: str) -> None:
+    assert seen[name]["problems"] == []
+
+
+def test_the_chart_is_read_by_keyboard_and_pointer(seen: dict[str, dict[str, Any]]) -> None:
+    used = seen["title.html"]["used"]
+    first, second, last, below, home = used["readings"]
+    assert first.startswith("1080p CRF")
+    assert len({first, second, last}) == 3
+    assert below.startswith("720p CRF")
+    assert home.startswith("720p CRF")
+    assert used["spoken"] == f"720p: {home}"
+    assert "1080p" in used["hovered"]
+
+
+def test_layers_are_switched_by_keyboard(seen: dict[str, dict[str, Any]]) -> None:
+    used = seen["title.html"]["used"]
+    assert (used["before"], used["after"], used["again"]) == (7, 0, 7)
+    assert used["pressed"] == "false"
+
+
+def test_the_batch_is_sorted_and_filtered(seen: dict[str, dict[str, Any]]) -> None:
+    used = seen["batch.html"]["used"]
+    assert sorted(used["unsorted"]) == sorted(used["ascending"])
+    assert used["descending"] == used["ascending"][::-1]
+    assert used["ascending"][-1] == "The Long Valley"
+    assert used["filtered"] == ["The Long Valley"]
+    assert used["status"] == "1 of 3"

@@ -1,0 +1,184 @@
+"""The title page: it stands alone, holds the figures, and no name can break it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pertitle.records import TitleResult
+from pertitle.report import write_title_report
+from pertitle.report.fixed import compare_with_fixed
+from tests.report import example
+from tests.report.checking import Page, external, read
+
+
+def written(result: TitleResult, folder: Path) -> tuple[str, Page]:
+    pictures = folder / "thumbnails"
+    example.write_thumbnails(result, pictures)
+    target = folder / "report.html"
+    write_title_report(result, target, thumbnails_folder=pictures)
+    html = target.read_text(encoding="utf-8")
+    return html, read(html)
+
+
+@pytest.mark.parametrize("make", [example.title, example.hostile, example.bare])
+def test_page_is_well_formed_and_stands_alone(make: object, tmp_path: Path) -> None:
+    _, page = written(make(), tmp_path)  # type: ignore[operator]
+    assert page.problems == []
+    assert external(page) == []
+    identities = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(identities) == len(set(identities))
+    pointed = [a["href"][1:] for a in page.all("a")]
+    pointed += [a["aria-labelledby"] for _, a in page.elements if "aria-labelledby" in a]
+    assert set(pointed) - {"rungs"} <= set(identities)
+
+
+def test_page_holds_the_figures_of_every_rung(tmp_path: Path) -> None:
+    result = example.title()
+    _, page = written(result, tmp_path)
+    text = page.text()
+    for planned, done in zip(result.plan.ladder.rungs, result.renditions, strict=True):
+        assert f"{planned.width}×{planned.height}" in text
+        assert f"{planned.vmaf:.1f} {planned.vmaf_low:.1f}–{planned.vmaf_high:.1f}" in text
+        assert f"{done.verification.vmaf:.1f}" in text
+        assert f"{done.average_kbps:,.0f}".replace(",", "\u202f") in "".join(
+            data for _, data in page.texts
+        )
+        assert (
+            f"{done.verification.worst:.1f} at 0:{done.verification.worst_window.start:.1f}" in text
+        )
+    assert text.count("off target") == 1
+    assert "1 rung could not be brought onto the quality target" in text
+
+
+def test_page_tells_of_source_sound_defects_and_commands(tmp_path: Path) -> None:
+    _, page = written(example.title(), tmp_path)
+    text = page.text()
+    for expected in (
+        "the picture is interlaced; it is deinterlaced",
+        "the preset was not trained",
+        "mp4a.40.2, 2 channels, 48 kHz, 128 kbit/s",
+        "not delivered",  # the second sound track
+        "23.976 frames/s",
+        "ffmpeg -hide_banner -i 'file:/films/The Long Valley.mkv' -f null -",
+        "a face, sharp, good contrast",
+        "9 shots",
+        "unheard_of",
+    ):
+        assert expected in text
+
+
+def test_thumbnails_travel_inside_the_page(tmp_path: Path) -> None:
+    html, page = written(example.title(), tmp_path)
+    images = page.all("img")
+    assert len(images) == 3
+    for image in images:
+        data = base64.b64decode(image["src"].partition(",")[2])
+        assert data.startswith(b"\xff\xd8")
+        assert (image["width"], image["height"]) == ("480", "270")
+        assert image["alt"]
+    assert len(html) < 3_000_000
+
+
+def test_missing_thumbnail_files_leave_only_their_words(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    write_title_report(example.title(), target, thumbnails_folder=tmp_path / "nowhere")
+    page = read(target.read_text(encoding="utf-8"))
+    assert page.all("img") == []
+    assert "strong colour" in page.text()
+
+
+def test_a_thumbnail_name_cannot_reach_outside_its_folder(tmp_path: Path) -> None:
+    result = example.title()
+    example.write_thumbnails(result, tmp_path)  # pictures one level too high
+    stolen = replace(result.thumbnails[0], file=f"../{result.thumbnails[0].file}")
+    (tmp_path / "thumbnails").mkdir()
+    target = tmp_path / "report.html"
+    write_title_report(
+        replace(result, thumbnails=(stolen,)), target, thumbnails_folder=tmp_path / "thumbnails"
+    )
+    assert read(target.read_text(encoding="utf-8")).all("img") == []
+
+
+def test_hostile_texts_are_shown_and_never_run(tmp_path: Path) -> None:
+    html, page = written(example.hostile(), tmp_path)
+    assert len(page.all("script")) == 2  # the data and the page's own
+    assert all("onerror" not in attributes for _, attributes in page.elements)
+    assert [a for a in page.all("img") if not a["src"].startswith("data:")] == []
+    assert example.HOSTILE in page.text()
+    assert "<script>window" not in html
+
+
+def test_only_the_script_of_the_policy_may_run(tmp_path: Path) -> None:
+    html, page = written(example.hostile(), tmp_path)
+    policy = next(a["content"] for a in page.all("meta") if a.get("http-equiv"))
+    script = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(script) == 1
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_chart_data_agree_with_the_records(tmp_path: Path) -> None:
+    result = example.title()
+    html, _ = written(result, tmp_path)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    series = {entry["name"]: entry["points"] for entry in json.loads(found.group(1))["readings"]}
+    measured = [(round(kbps, 1), round(vmaf, 2)) for kbps, vmaf, _ in series["rungs measured"]]
+    assert sorted(measured, reverse=True) == [
+        (round(r.average_kbps, 1), round(r.verification.vmaf, 2)) for r in result.renditions
+    ]
+    assert {f"{height}p" for height in example.HEIGHTS} <= set(series)
+    for points in series.values():
+        assert points == sorted(points)
+
+
+def test_saving_is_said_in_words_and_gigabytes(tmp_path: Path) -> None:
+    result = example.title()
+    comparison = compare_with_fixed(result.plan.ladder, result.renditions)
+    assert comparison is not None
+    _, page = written(result, tmp_path)
+    text = page.text()
+    top = result.renditions[0].average_kbps
+    # 1000 h × 3600 s × kbit/s × 1000 / 8 bytes, in GB of 10^9.
+    spared = (comparison.rungs[0].bitrate_kbps - top) * 1000 * 3600 * 1000 / 8 / 1e9
+    assert f"{spared:,.0f}".replace(",", " ") + " GB less for every thousand hours" in text.replace(
+        "\u202f", " "
+    )
+    assert comparison.bd_rate is not None
+    assert f"{abs(comparison.bd_rate):.0f} %" in text.replace("\xa0", " ")
+
+
+def test_page_without_renditions_says_that_figures_are_predictions(tmp_path: Path) -> None:
+    _, page = written(replace(example.title(), renditions=()), tmp_path)
+    assert "the figures are predictions" in page.text()
+    assert "VMAF predicted" in page.text()
+
+
+def test_bitrate_over_time_is_read_from_the_package(tmp_path: Path) -> None:
+    result = example.title()
+    result = replace(result, renditions=result.renditions[:1])
+    lines = ["#EXTM3U", '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1"', "v/playlist.m3u8"]
+    (tmp_path / "master.m3u8").write_text("\n".join(lines))
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v/playlist.m3u8").write_text(
+        "#EXTM3U\n#EXTINF:4.0,\n1.m4s\n#EXTINF:2.0,\n2.m4s\n#EXT-X-ENDLIST\n"
+    )
+    (tmp_path / "v/1.m4s").write_bytes(b"\0" * 500_000)  # 1000 kbit/s
+    (tmp_path / "v/2.m4s").write_bytes(b"\0" * 500_000)  # 2000 kbit/s
+    _, page = written(result, tmp_path)
+    steps = [a["d"] for a in page.all("path") if a.get("class", "").startswith("step ")]
+    assert len(steps) == 2  # the wide drawing and the narrow one
+    for path in steps:
+        heights = [float(v) for v in re.findall(r"V([\d.]+)", path)]
+        first = float(re.findall(r"M[\d.]+ ([\d.]+)", path)[0])
+        assert len(heights) == 1
+        assert heights[0] < first  # upward: the second segment has twice the bitrate
+    assert "kbit/s by segment" in page.text()

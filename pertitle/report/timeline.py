@@ -36,6 +36,8 @@ def draw(
         margins=(26, 12, 40, 52),
         log_y=True,
     )
+    ticks = area.x.ticks(max(3, width // 110))
+    whole = all(abs(v - round(v)) < 1e-6 for v in ticks)
     return tag(
         "svg",
         tag("title", "Shots, bitrate and worst windows over time"),
@@ -44,7 +46,7 @@ def draw(
             area,
             x_title="time",
             y_title="kbit/s by segment" if matched else "kbit/s",
-            x_ticks=[(v, words.clock(v)) for v in area.x.ticks(max(3, width // 110))],
+            x_ticks=[(v, words.clock(v, whole=whole)) for v in ticks],
             y_ticks=[(v, words.grouped(v)) for v in area.y.ticks(7)],
         ),
         [_steps(subject, area, done, track) for done, track in matched],

@@ -265,8 +265,10 @@ def _thumbnail_section(result: TitleResult, folder: Path | None) -> Markup | Non
     return page.section("thumbnails", "Thumbnails", tag("ol", join(entries), class_="thumbs"))
 
 
-def _making_section(result: TitleResult) -> Markup:
+def _making_section(result: TitleResult) -> Markup | None:
     ladder = result.plan.ladder
+    if not (result.seconds or ladder.probes or result.commands):
+        return None
     longest = max(result.seconds.values(), default=0.0) or 1.0
     stages: list[list[object]] = [
         [
@@ -284,7 +286,7 @@ def _making_section(result: TitleResult) -> Markup:
     return page.section(
         "making",
         "How it was made",
-        page.table("Wall time by stage", [("Stage", ""), ("", "grow"), ("Time", "num")], stages,
+        page.table("Wall time by stage", [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num")], stages,
                    class_="bars") if stages else None,
         tag(
             "details",

@@ -51,12 +51,14 @@ def seconds(value: float) -> str:
     return f"{whole // 60} h {whole % 60:02d} min"
 
 
-def clock(value: float) -> str:
-    """A place in the title: ``0:03.2``, ``1:02:03``."""
+def clock(value: float, *, whole: bool = False) -> str:
+    """A place in the title: ``0:03.2``, ``1:02:03``; ``whole`` leaves the tenths out."""
     tenths = round(value * 10)
     minutes, rest = divmod(tenths, 600)
     if minutes >= 60:
         return f"{minutes // 60}:{minutes % 60:02d}:{rest // 10:02d}"
+    if whole:
+        return f"{minutes}:{rest // 10:02d}"
     return f"{minutes}:{rest / 10:04.1f}"
 
 

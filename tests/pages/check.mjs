@@ -84,9 +84,12 @@ async function use(browser, file) {
     }
     seen.spoken = await reader.getAttribute('aria-valuetext');
     const plot = page.locator('.wide .rate-quality');
-    const dot = plot.locator('circle.real').first();
+    const dot = plot.locator('circle.real, circle.rung').last();
     await dot.hover({ force: true });
     seen.hovered = await reader.textContent();
+  }
+  if (await page.locator('[data-switch-layer="real"]').count()) {
+    const plot = page.locator('.wide .rate-quality');
     const button = page.locator('[data-switch-layer="real"]');
     const count = () => plot.locator('circle.real').filter({ visible: true }).count();
     seen.before = await count();

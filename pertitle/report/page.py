@@ -71,8 +71,6 @@ def table(
     caption: str,
     columns: list[tuple[str, str]],
     rows: list[list[object]],
-    *,
-    class_: str = "",
 ) -> Markup:
     """A table that scrolls inside itself on narrow screens.
 
@@ -97,7 +95,6 @@ def table(
             tag("caption", caption, class_="hidden"),
             tag("thead", head),
             tag("tbody", body),
-            class_=class_ or None,
         ),
         class_="scroll", tabindex=0, role="region", aria_label=caption,
     )  # fmt: skip

@@ -286,8 +286,9 @@ def _making_section(result: TitleResult) -> Markup | None:
     return page.section(
         "making",
         "How it was made",
-        page.table("Wall time by stage", [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num")], stages,
-                   class_="bars") if stages else None,
+        page.table("Wall time by stage",
+                   [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num")], stages)
+        if stages else None,
         tag(
             "details",
             tag("summary", words.count(len(probes), "probe encode")),

@@ -146,13 +146,13 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--codec", action="append", choices=tuple(CODECS), help="default h264")
     parser.add_argument("--probes", type=probe_counts, default=(0, 1, 2, 4, 8), metavar="N,N,...")
     parser.add_argument("--folds", type=whole(2), default=5, metavar="N", help="default 5")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots here")
     add_general(parser)
     parser.set_defaults(handler=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from pertitle.evaluation import evaluate, format_report, write_plots
+    from pertitle.evaluation import evaluate
+    from pertitle.terminal import print_evaluation
 
     report = evaluate(
         arguments.table,
@@ -163,8 +163,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         write_json_file(arguments.json, report)
-    if arguments.plots:
-        write_plots(report, arguments.plots)
     if not arguments.quiet and arguments.json != "-":
-        print(format_report(report))
+        print_evaluation(report)
     return 0

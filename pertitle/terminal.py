@@ -7,9 +7,9 @@ Everything here goes to stderr, except the results of ``analyze``, ``plan``, ``t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -355,3 +355,18 @@ def print_checks(checks: Sequence[Check]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
         if not check.ok:
             console.print(f"        mend: {check.mend}", markup=False, soft_wrap=True)
+
+
+def print_evaluation(report: Mapping[str, Any]) -> None:
+    """The result of ``pertitle evaluate`` for people: a row per number of measured points."""
+    for codec, part in report["codecs"].items():
+        table = Table(
+            title=f"{codec}: {part['tested']} titles of {part['groups']} sources held out"
+        )
+        names = ("loss_mean", "loss_median", "loss_p95", "rung_vmaf_mae", "rung_bitrate_error")
+        for name in ("probes", *names, "vmaf_coverage", "bitrate_coverage"):
+            table.add_column(name.replace("_", " "), justify="right")
+        for count, scores in {**part["probes"], "default": part["default"]}.items():
+            shares = (f"{scores[name]:.0%}" for name in ("vmaf_coverage", "bitrate_coverage"))
+            table.add_row(str(count), *(f"{scores[name]:.2f}" for name in names), *shares)
+        Console().print(table)

@@ -28,7 +28,7 @@ SCENE = (
 )
 FAST = Options(
     ladder=LadderOptions(heights=(180, 120), max_probes=2, vmaf_step=10),
-    encode=EncodeOptions(segment_seconds=1.0, display=pertitle.Size(640, 360)),
+    encode=EncodeOptions(segment_seconds=1.0, display=pertitle.Size(640, 360), vmaf_tolerance=20.0),
     thumbnails=2,
 )
 
@@ -117,13 +117,14 @@ def test_a_plan_survives_its_file_and_a_forged_one_does_not(
     document = plan_document(plan, options)
     write_json(tmp_path / "copy.json", document)
     assert plan_document(*read_plan(tmp_path / "copy.json")) == document
-    for change in (
+    changes: tuple[dict[str, object], ...] = (
         {"version": 99},
         {"rungs": []},
         {"rungs": document["rungs"][::-1]},
         {"rungs": [{**document["rungs"][0], "width": 10**9}]},
         {"options": 3},
-    ):
+    )
+    for change in changes:
         write_json(tmp_path / "forged.json", {**document, **change})
         with pytest.raises(ModelError):
             read_plan(tmp_path / "forged.json")
@@ -162,7 +163,8 @@ def test_bad_inputs_are_reported_and_the_rest_is_delivered(
     out = tmp_path / "out"
     code = cli.main(
         ["run", str(folder), str(folder / "missing.mp4"), "-o", str(out), "--heights", "180,120",
-         "--max-probes", "0", "--segment-seconds", "1", "--thumbnails", "1"]
+         "--max-probes", "0", "--segment-seconds", "1", "--thumbnails", "1",
+         "--vmaf-tolerance", "20", "--display", "640x360", "--vmaf-step", "12"]
     )  # fmt: skip
     error = capsys.readouterr().err
     assert code == cli.EXIT_FAILED

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pertitle.delivery import corrected_crf
+from pertitle.records import CurvePoint, LadderPlan, Rung, Size
+
+
+def plan() -> tuple[LadderPlan, Rung]:
+    curves = tuple(
+        CurvePoint(360, crf, 1000 * 2 ** (-crf / 6), 100 - crf, 0, 100, 0, 1e6)
+        for crf in range(10, 52)
+    )
+    rung = Rung(640, 360, 20.0, 99.0, 80.0, 79, 81, 90, 110)
+    ladder = LadderPlan("h264", "medium", "vmaf_v0.6.1", Size(1920, 1080), (rung,), (), curves, ())
+    return ladder, rung
+
+
+def crf(wanted: float, low: float = 10, high: float = 51, step: float = 0.1) -> float:
+    ladder, rung = plan()
+    return corrected_crf(ladder, rung, wanted=wanted, crf_range=(low, high), crf_step=step)
+
+
+def test_the_correction_moves_along_the_believed_slope() -> None:
+    assert crf(+3.0) == 17.0  # the curve loses one point a CRF
+    assert crf(-2.5) == 22.5
+    assert crf(0.0) == 20.0
+
+
+def test_the_correction_stays_in_the_encoders_range_and_on_its_steps() -> None:
+    assert crf(+50.0) == 10.0
+    assert crf(-90.0) == 51.0
+    assert crf(+2.6, step=1.0) == 17.0
+
+
+def test_a_height_without_a_curve_is_left_alone() -> None:
+    ladder, rung = plan()
+    other = Rung(320, 180, 30.0, 99.0, 80.0, 79, 81, 90, 110)
+    found = corrected_crf(ladder, other, wanted=5, crf_range=(10, 51), crf_step=0.1)
+    assert found == other.crf
+    assert rung.height == 360

@@ -10,7 +10,7 @@ GB_PER_THOUSAND_HOURS = 1000 * 3600 * 1000 / 8 / 1e9
 
 def grouped(value: float) -> str:
     """A whole number with thin spaces between thousands."""
-    return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:,.0f}".replace(",", "\u00a0")
 
 
 def kbps(value: float) -> str:

@@ -47,7 +47,7 @@ def test_page_holds_the_figures_of_every_rung(tmp_path: Path) -> None:
         assert f"{planned.width}×{planned.height}" in text
         assert f"{planned.vmaf:.1f} {planned.vmaf_low:.1f}–{planned.vmaf_high:.1f}" in text
         assert f"{done.verification.vmaf:.1f}" in text
-        assert f"{done.average_kbps:,.0f}".replace(",", "\u202f") in "".join(
+        assert f"{done.average_kbps:,.0f}".replace(",", "\u00a0") in "".join(
             data for _, data in page.texts
         )
         assert (
@@ -150,7 +150,7 @@ def test_saving_is_said_in_words_and_gigabytes(tmp_path: Path) -> None:
     # 1000 h × 3600 s × kbit/s × 1000 / 8 bytes, in GB of 10^9.
     spared = (comparison.rungs[0].bitrate_kbps - top) * 1000 * 3600 * 1000 / 8 / 1e9
     assert f"{spared:,.0f}".replace(",", " ") + " GB less for every thousand hours" in text.replace(
-        "\u202f", " "
+        "\u00a0", " "
     )
     assert comparison.bd_rate is not None
     assert f"{abs(comparison.bd_rate):.0f} %" in text.replace("\xa0", " ")

@@ -119,8 +119,18 @@ def train(table: Path | str, features: Path | str | None, codec: str, out: Path)
     return model
 
 
-def train_titles(titles: Sequence[TitleTable], rows: Sequence[Row], codec: str) -> SurfaceModel:
+def train_titles(
+    titles: Sequence[TitleTable],
+    rows: Sequence[Row],
+    codec: str,
+    *,
+    feature_names: Sequence[str] | None = None,
+) -> SurfaceModel:
     """Fit a codec's model to the titles.
+
+    Args:
+        rows: the table, for preset and builds.
+        feature_names: features to use; None for all, empty for the bare mean surface.
 
     Raises:
         ModelError: fewer than :data:`MIN_TITLES` titles or one group only.
@@ -137,6 +147,7 @@ def train_titles(titles: Sequence[TitleTable], rows: Sequence[Row], codec: str) 
         codec=codec,
         preset=of_codec[0].preset,
         quality_model=MODEL,
+        feature_names=feature_names,
         meta={
             "titles": str(len(titles)),
             "groups": str(len({t.group for t in titles})),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,45 +135,55 @@ class Axes:
         gap = a[:, None] - b[None, :]
         return 1.0 + 0.5 * a[:, None] * b[None, :] + 0.3 * np.exp(-0.5 * (gap / self.t_length) ** 2)
 
-    def _node_kernels(self) -> tuple[Array, Mask, Array, Array, Array]:
-        u = np.array(self.octaves)
-        native = np.zeros(len(u), dtype=bool)
-        native[0] = True
-        t = (np.array(self.crfs) - self.centre) / 10.0
-        ku = self.height_kernel(u, native, u, native) + 1e-6 * np.eye(len(u))
-        kt = self.crf_kernel(t, t) + 1e-6 * np.eye(len(t))
-        return u, native, t, ku, kt
-
-    def node_covariance(self) -> Array:
-        """Smoothness prior of one output over its nodes, at unit scale."""
-        _, _, _, ku, kt = self._node_kernels()
-        both = np.kron(ku, kt)
-        return np.asarray(both / np.mean(np.diag(both)), dtype=np.float64)
-
     def weights(self, u: ArrayLike, crf: ArrayLike) -> tuple[Array, Array]:
         """Interpolation weights of one output's nodes for cells, and what they cannot tell.
 
         Returns:
             (cells × nodes) weights and the conditional variance of each cell given the nodes, at
-            the unit scale of :meth:`node_covariance`.
+            the scale where the average node has variance 1.
         """
         us, cs = np.broadcast_arrays(np.atleast_1d(np.asarray(u, float)), np.asarray(crf, float))
-        nodes_u, nodes_native, nodes_t, ku, kt = self._node_kernels()
+        nodes = _nodes(self)
         native = us >= -1e-9
         t = (cs - self.centre) / 10.0
-        cross_u = self.height_kernel(us, native, nodes_u, nodes_native)
-        cross_t = self.crf_kernel(t, nodes_t)
-        wu = np.linalg.solve(ku, cross_u.T).T
-        wt = np.linalg.solve(kt, cross_t.T).T
+        cross_u = self.height_kernel(us, native, nodes.u, nodes.native)
+        cross_t = self.crf_kernel(t, nodes.t)
+        wu = cross_u @ nodes.inverse_u
+        wt = cross_t @ nodes.inverse_t
         weights = (wu[:, :, None] * wt[:, None, :]).reshape(len(us), -1)
         own_u = 2.0 + 0.3 * us**2 + self.native * native
         own_t = 1.3 + 0.5 * t**2
         told = np.einsum("ij,ij->i", wu, cross_u) * np.einsum("ij,ij->i", wt, cross_t)
-        scale = float(np.mean(np.diag(np.kron(ku, kt))))
-        return weights, np.maximum(0.0, own_u * own_t - told) / scale
+        return weights, np.maximum(0.0, own_u * own_t - told) / nodes.scale
 
     def design(self, u: ArrayLike, crf: ArrayLike) -> tuple[Array, Array]:
         """Both outputs: (2 × cells, latent) matrix, rates first, and the untold variances."""
         weights, untold = self.weights(u, crf)
         zero = np.zeros_like(weights)
         return np.block([[weights, zero], [zero, weights]]), np.concatenate([untold, untold])
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Coordinates of an :class:`Axes`'s nodes and the inverses of their kernels."""
+
+    u: Array
+    native: Mask
+    t: Array
+    inverse_u: Array
+    inverse_t: Array
+    scale: float
+
+
+@lru_cache(maxsize=32)
+def _nodes(axes: Axes) -> _Nodes:
+    u = np.array(axes.octaves)
+    native = np.zeros(len(u), dtype=bool)
+    native[0] = True
+    t = (np.array(axes.crfs) - axes.centre) / 10.0
+    ku = axes.height_kernel(u, native, u, native) + 1e-6 * np.eye(len(u))
+    kt = axes.crf_kernel(t, t) + 1e-6 * np.eye(len(t))
+    scale = float(np.mean(np.diag(ku)) * np.mean(np.diag(kt)))
+    inverse_u = np.asarray(np.linalg.inv(ku), dtype=np.float64)
+    inverse_t = np.asarray(np.linalg.inv(kt), dtype=np.float64)
+    return _Nodes(u, native, t, inverse_u, inverse_t, scale)

@@ -9,7 +9,6 @@ correlated normal beliefs", INFORMS J. Computing 21, 2009).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,16 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
-from pertitle.ladder.coordinates import (
-    pixel_rate,
-    quality_from_vmaf,
-    quality_slope,
-    vmaf_from_quality,
-)
-from pertitle.ladder.posterior import Posterior, falling
+from pertitle.ladder.coordinates import quality_from_vmaf, quality_slope, vmaf_from_quality
+from pertitle.ladder.grid import Grid
+from pertitle.ladder.posterior import Moments, Posterior, falling
 
 Array = NDArray[np.float64]
-_DRAWS = 64
+Rows = NDArray[np.int64]
+_DRAWS = 32
 _UNREACHED = 30.0
 """log2 bitrate charged for a quality that a height cannot reach."""
 
@@ -48,14 +44,13 @@ class Curves:
     vmaf: Array
 
 
-def expected_curves(posterior: Posterior, heights: Sequence[int], crfs: Array) -> Curves:
-    """The monotone expected surface at some heights."""
+def expected_curves(grid: Grid, moments: Moments) -> Curves:
+    """The monotone expected surface."""
     rates, values = [], []
-    for height in heights:
-        m = posterior.moments(height, crfs)
-        rates.append(falling(m.rate, m.rate_deviation) + pixel_rate(posterior.title, height)[0])
-        values.append(vmaf_from_quality(falling(m.quality, m.quality_deviation)))
-    return Curves(tuple(heights), crfs, np.array(rates), np.array(values))
+    for i in range(len(grid.heights)):
+        rates.append(falling(moments.rate[i], moments.rate_deviation[i]) + grid.pixels[i])
+        values.append(falling(moments.quality[i], moments.quality_deviation[i]))
+    return Curves(grid.heights, grid.crfs, np.array(rates), vmaf_from_quality(np.array(values)))
 
 
 def costs(curves: Curves, targets: Array) -> tuple[Array, Array]:
@@ -77,7 +72,7 @@ def costs(curves: Curves, targets: Array) -> tuple[Array, Array]:
     return rate, crf
 
 
-def choose_heights(cost: Array) -> NDArray[np.int64]:
+def choose_heights(cost: Array) -> Rows:
     """Cheapest height for each target under the rule that heights never rise as quality falls.
 
     Args:
@@ -90,13 +85,9 @@ def choose_heights(cost: Array) -> NDArray[np.int64]:
     total = cost[:, 0].copy()
     back = np.zeros((count, steps), dtype=np.int64)
     for k in range(1, steps):
-        # best[i]: cheapest way to arrive from a height not smaller than i.
-        arrive = np.empty(count, dtype=np.int64)
-        best = 0
-        for i in range(count):
-            if total[i] < total[best]:
-                best = i
-            arrive[i] = best
+        # Cheapest way to arrive at each height from one that is not smaller.
+        lowest = np.minimum.accumulate(total)
+        arrive = np.maximum.accumulate(np.where(total <= lowest, np.arange(count), 0))
         back[:, k] = arrive
         total = total[arrive] + cost[:, k]
     path = np.empty(steps, dtype=np.int64)
@@ -111,59 +102,49 @@ class Stake:
     """The decision as linear functions of the latent surface.
 
     Attributes:
-        heights: best first.
+        targets: VMAF of each target, best first.
         cost, crf: heights × targets, from :func:`costs`.
-        slopes: (heights × targets) × latent: how each cost moves with the latent surface.
         chosen: row of the height chosen for each target.
+        slopes: heights × targets × latent: how each cost moves with the latent surface.
         rate_slopes, vmaf_slopes: targets × latent: the chosen rungs' log2 bitrate and VMAF.
-        targets: VMAF of each target.
     """
 
-    heights: tuple[int, ...]
+    targets: Array
     cost: Array
     crf: Array
+    chosen: Rows
     slopes: Array
-    chosen: NDArray[np.int64]
     rate_slopes: Array
     vmaf_slopes: Array
-    targets: Array
 
 
-def stake(posterior: Posterior, curves: Curves, targets: Array) -> Stake:
+def stake(grid: Grid, curves: Curves, targets: Array) -> Stake:
     """Linearise the decision around the expected surface."""
     cost, crf = costs(curves, targets)
     count, steps = cost.shape
-    latent = len(posterior.mean)
-    slopes = np.empty((count, steps, latent))
-    rates = np.empty_like(slopes)
-    values = np.empty_like(slopes)
-    for i, height in enumerate(curves.heights):
-        u = min(0.0, float(np.log2(height / posterior.title.size.height)))
-        design, _ = posterior.axes.design(np.full(steps, u), crf[i])
-        step = curves.crfs[1] - curves.crfs[0]
-        fall = np.interp(crf[i], curves.crfs, np.gradient(curves.rate[i], step))
-        quality = quality_from_vmaf(curves.vmaf[i])
-        drop = np.interp(crf[i], curves.crfs, np.gradient(quality, step))
-        exchange = np.clip(fall / np.minimum(drop, -1e-3), 0.0, 10.0)
-        rates[i] = design[:steps]
-        values[i] = design[steps:]
-        slopes[i] = design[:steps] - exchange[:, None] * design[steps:]
+    place = grid.nearest(crf)
+    spacing = float(curves.crfs[1] - curves.crfs[0])
+    fall = np.gradient(curves.rate, spacing, axis=1)
+    drop = np.gradient(quality_from_vmaf(curves.vmaf), spacing, axis=1)
+    exchange = np.clip(fall / np.minimum(drop, -1e-3), 0.0, 10.0)
+    row = np.arange(count)[:, None]
+    weights = grid.weights[row, place]
+    slopes = np.concatenate([weights, -exchange[row, place][:, :, None] * weights], axis=2)
     chosen = choose_heights(cost)
-    pick = np.arange(steps)
-    reach = vmaf_from_quality(quality_from_vmaf(targets))
+    own = weights[chosen, np.arange(steps)]
+    zero = np.zeros_like(own)
     return Stake(
-        curves.heights,
-        cost,
-        crf,
-        slopes.reshape(count * steps, latent),
-        chosen,
-        rates[chosen, pick],
-        values[chosen, pick] / quality_slope(reach)[:, None],
-        targets,
+        targets=targets,
+        cost=cost,
+        crf=crf,
+        chosen=chosen,
+        slopes=slopes,
+        rate_slopes=np.hstack([own, zero]),
+        vmaf_slopes=np.hstack([zero, own / quality_slope(targets)[:, None]]),
     )
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _normals(dimensions: int) -> Array:
     """Low-discrepancy standard normal draws, the same every time."""
     sobol = qmc.Sobol(dimensions, scramble=True, seed=1)
@@ -173,17 +154,34 @@ def _normals(dimensions: int) -> Array:
 
 def regret(posterior: Posterior, at: Stake) -> float:
     """Expected bitrate lost by choosing heights now rather than with full knowledge, per cent."""
-    count, steps = at.cost.shape
-    slopes = at.slopes.reshape(count, steps, -1)
-    lost = np.empty(steps)
-    draws = _normals(count)
-    for k in range(steps):
-        block = slopes[:, k] @ posterior.covariance @ slopes[:, k].T * posterior.scale
-        values, vectors = np.linalg.eigh(block)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        sampled = at.cost[:, k] + draws @ root.T
-        lost[k] = at.cost[at.chosen[k], k] - sampled.min(axis=1).mean()
+    slopes = at.slopes.transpose(1, 0, 2)
+    blocks = slopes @ posterior.covariance @ slopes.transpose(0, 2, 1) * posterior.scale
+    values, vectors = np.linalg.eigh(blocks)
+    roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    sampled = at.cost.T[:, None, :] + _normals(at.cost.shape[0]) @ roots.transpose(0, 2, 1)
+    chosen = np.take_along_axis(at.cost, at.chosen[None, :], axis=0)[0]
+    lost = chosen - sampled.min(axis=2).mean(axis=1)
     return float((2 ** np.maximum(0.0, lost.mean()) - 1) * 100)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Expected absolute errors of the rungs: VMAF points, and per cent of bitrate."""
+
+    vmaf: float
+    rate: float
+
+
+def rung_errors(posterior: Posterior, at: Stake) -> Errors:
+    """How far off the promised quality and bitrate of the rungs are expected to be."""
+    covariance = posterior.covariance * posterior.scale
+    absolute = np.sqrt(2 / np.pi)
+
+    def mean(slopes: Array) -> float:
+        variance = ((slopes @ covariance) * slopes).sum(axis=1)
+        return float(absolute * np.sqrt(np.maximum(0.0, variance)).mean())
+
+    return Errors(mean(at.vmaf_slopes), mean(at.rate_slopes) * 100 * float(np.log(2)))
 
 
 @dataclass(frozen=True)
@@ -200,51 +198,54 @@ class Weights:
 
 
 def probe_values(
-    posterior: Posterior, at: Stake, cells: Sequence[tuple[int, float]], weights: Weights
+    posterior: Posterior,
+    grid: Grid,
+    at: Stake,
+    rows: Rows,
+    places: Rows,
+    weights: Weights,
 ) -> Array:
     """What measuring each cell is expected to save, in per cent of bitrate.
 
     The saving has two parts: regret avoided by choosing heights better, and error taken off the
     quality and bitrate promised for the rungs.
+
+    Args:
+        rows, places: candidates as height rows and CRF columns of the grid.
     """
-    count, steps = at.cost.shape
     covariance = posterior.covariance * posterior.scale
-    moved = at.slopes @ covariance
-    moved_rate = at.rate_slopes @ covariance
-    moved_vmaf = at.vmaf_slopes @ covariance
-    spread_rate = np.sqrt(np.einsum("ij,ij->i", moved_rate, at.rate_slopes))
-    spread_vmaf = np.sqrt(np.einsum("ij,ij->i", moved_vmaf, at.vmaf_slopes))
-    draws = _normals(2)
-    now = at.cost.min(axis=0)
-    heights = np.array([c[0] for c in cells], dtype=np.float64)
-    crfs = np.array([c[1] for c in cells])
-    u = np.minimum(0.0, np.log2(heights / posterior.title.size.height))
-    design, missing = posterior.axes.design(u, crfs)
-    expected = vmaf_from_quality(design[len(cells) :] @ posterior.mean)
-    out = np.empty(len(cells))
-    for c in range(len(cells)):
-        rows = design[[c, len(cells) + c]]
-        noise = np.array(
-            [
-                posterior.noise_rate**2 + posterior.untold[0] * missing[c],
-                (posterior.noise_vmaf * float(quality_slope(expected[c]))) ** 2
-                + posterior.untold[1] * missing[len(cells) + c],
-            ]
-        )
-        gram = rows @ covariance @ rows.T + np.diag(noise)
-        root = np.linalg.cholesky(np.linalg.inv(gram))
-        shift = (moved @ rows.T @ root).reshape(count, steps, 2)
-        after = at.cost[:, :, None] + shift @ draws.T
-        saved = float((now - after.min(axis=0).mean(axis=1)).mean())
-        left_rate = np.sqrt(
-            np.maximum(0.0, spread_rate**2 - ((moved_rate @ rows.T @ root) ** 2).sum(axis=1))
-        )
-        left_vmaf = np.sqrt(
-            np.maximum(0.0, spread_vmaf**2 - ((moved_vmaf @ rows.T @ root) ** 2).sum(axis=1))
-        )
-        out[c] = (
-            100 * np.log(2) * max(0.0, saved)
-            + weights.vmaf * float((spread_vmaf - left_vmaf).mean())
-            + weights.rate * 100 * np.log(2) * float((spread_rate - left_rate).mean())
-        )
-    return out
+    half = covariance.shape[0] // 2
+    cells = grid.weights[rows, places]
+    # Columns of the covariance seen by each candidate's two values.
+    seen = np.stack([covariance[:, :half] @ cells.T, covariance[:, half:] @ cells.T], axis=2)
+    gram = np.empty((len(rows), 2, 2))
+    for j in range(2):
+        gram[:, 0, j] = np.einsum("cn,nc->c", cells, seen[:half, :, j])
+        gram[:, 1, j] = np.einsum("cn,nc->c", cells, seen[half:, :, j])
+    expected = vmaf_from_quality(cells @ posterior.mean[half:])
+    untold = grid.untold[rows, places]
+    gram[:, 0, 0] += posterior.noise_rate**2 + posterior.untold[0] * untold
+    gram[:, 1, 1] += (posterior.noise_vmaf * quality_slope(expected)) ** 2 + posterior.untold[
+        1
+    ] * untold
+    root = np.linalg.cholesky(np.linalg.inv(gram))
+    whitened = np.einsum("ncj,cjk->nck", seen, root).reshape(covariance.shape[0], -1)
+
+    def shift(slopes: Array) -> Array:
+        flat = slopes.reshape(-1, slopes.shape[-1]) @ whitened
+        return np.asarray(flat.reshape(*slopes.shape[:-1], len(rows), 2))
+
+    after = at.cost[:, :, None, None] + shift(at.slopes) @ _normals(2).T
+    saved = np.maximum(0.0, (at.cost.min(axis=0)[:, None] - after.min(axis=0).mean(axis=2)))
+
+    def sharpened(slopes: Array) -> Array:
+        before = np.maximum(0.0, ((slopes @ covariance) * slopes).sum(axis=1))
+        left = np.maximum(0.0, before[:, None] - (shift(slopes) ** 2).sum(axis=2))
+        return np.asarray((np.sqrt(before)[:, None] - np.sqrt(left)).mean(axis=0))
+
+    octave = 100 * float(np.log(2))
+    return np.asarray(
+        octave * saved.mean(axis=0)
+        + weights.vmaf * sharpened(at.vmaf_slopes)
+        + weights.rate * octave * sharpened(at.rate_slopes)
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,10 @@ from pertitle.ladder.decision import (
     expected_curves,
     probe_values,
     regret,
+    rung_errors,
     stake,
 )
+from pertitle.ladder.grid import Grid
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.rungs import Choice, choose_rungs, expected_hull
 from pertitle.ladder.surface import SurfaceModel
@@ -27,32 +28,13 @@ from pertitle.records import CurvePoint, LadderOptions, LadderPlan, Probe, RateP
 Array = NDArray[np.float64]
 Measure = Callable[[int, float], Probe]
 
-_GRID = 0.5
-"""CRF spacing of the grid decisions are made on."""
 _COST_POWER = 0.25
 """How much a probe's price (pixels a frame) counts against what it tells."""
-_UNTRAINED = {"preset": 2.0, "quality_model": 4.0, "codec": 4.0, "display": 2.0}
+_UNTRAINED = {"preset": 2.0, "quality_model": 4.0, "codec": 4.0}
 """Variance factors for what the model was not trained on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of the title and the encoder the ladder has to know.
-
-    Attributes:
-        heights: candidates, best first.
-        crf_range, crf_step: of the encoder.
-    """
-
-    heights: tuple[int, ...]
-    crf_range: tuple[float, float]
-    crf_step: float
-
-    @property
-    def grid(self) -> Array:
-        """CRFs that decisions are made on."""
-        low, high = self.crf_range
-        return np.linspace(low, high, max(2, round((high - low) / _GRID) + 1))
+_SURE = 1.0
+"""Probing may stop once the rungs' expected VMAF error is below this many points per per cent of
+the loss tolerance."""
 
 
 def candidate_heights(options: LadderOptions, source_height: int) -> tuple[int, ...]:
@@ -68,27 +50,30 @@ def check_options(options: LadderOptions, crf_range: tuple[float, float], crf_st
         UsageError: in one line.
     """
     low, high = crf_range
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and crf_step > 0):
-        raise UsageError(f"CRF range {low:g} to {high:g} in steps of {crf_step:g} is empty")
-    if any(h < 2 for h in options.heights):
-        raise UsageError(f"rung height {min(options.heights)} is not possible")
-    if not 0 <= options.min_vmaf <= options.top_vmaf <= 100:
-        raise UsageError(
-            f"VMAF from {options.min_vmaf:g} to {options.top_vmaf:g} is not a range within 0 to 100"
-        )
-    if not options.vmaf_step > 0:
-        raise UsageError("the VMAF step must be above 0")
-    if not 1.0 <= options.min_ratio <= options.max_ratio:
-        raise UsageError(
-            f"bitrate ratios {options.min_ratio:g} to {options.max_ratio:g} are not a range above 1"
-        )
-    if not 1 <= options.min_rungs <= options.max_rungs:
-        raise UsageError(f"{options.min_rungs} to {options.max_rungs} rungs is not a range")
     least, most = options.min_kbps, options.max_kbps
-    if (least is not None and least <= 0) or (most is not None and most <= (least or 0)):
-        raise UsageError(f"bitrates from {least} to {most} kbit/s are not a range")
-    if options.max_probes < 0:
-        raise UsageError("the number of probes cannot be negative")
+    problems = {
+        f"CRF range {low:g} to {high:g} in steps of {crf_step:g} is empty": not (
+            math.isfinite(low) and math.isfinite(high) and low < high and crf_step > 0
+        ),
+        "rung heights must be 2 lines or more": any(h < 2 for h in options.heights),
+        f"VMAF {options.min_vmaf:g} to {options.top_vmaf:g} is not a range within 0 to 100": not (
+            0 <= options.min_vmaf <= options.top_vmaf <= 100
+        ),
+        "the VMAF step must be above 0": not options.vmaf_step > 0,
+        f"bitrate ratios {options.min_ratio:g} to {options.max_ratio:g} are not a range above 1": (
+            not 1 < options.min_ratio <= options.max_ratio
+        ),
+        f"{options.min_rungs} to {options.max_rungs} rungs is not a range": (
+            not 1 <= options.min_rungs <= options.max_rungs
+        ),
+        f"bitrates from {least} to {most} kbit/s are not a range": (
+            (least is not None and not least > 0) or (most is not None and not most > (least or 0))
+        ),
+        "the number of probes cannot be negative": options.max_probes < 0,
+    }
+    for problem, found in problems.items():
+        if found:
+            raise UsageError(problem)
 
 
 def plan_ladder(
@@ -118,21 +103,22 @@ def plan_ladder(
         LadderError: no ladder meets them; holds the best attempt as a ``LadderPlan``.
     """
     check_options(options, crf_range, crf_step)
-    settings = Settings(candidate_heights(options, title.size.height), crf_range, crf_step)
-    inflate, notes = _unfamiliar(model, title, preset, quality_model)
-    posterior = model.prior(title, inflate=inflate)
+    heights = candidate_heights(options, title.size.height)
+    grid = Grid.of(model.axes, title, heights, crf_range, crf_step)
+    inflate, notes = unfamiliar(model, title, preset, quality_model)
+    belief = model.prior(title, inflate=inflate)
     probes: list[Probe] = []
     while measure is not None and len(probes) < options.max_probes:
-        cell = next_probe(posterior, settings, options, probes)
+        cell = next_probe(belief, grid, options, probes)
         if cell is None:
             break
         probe = measure(*cell)
         probes.append(probe)
         on_probe(probe)
-        posterior = posterior.condition(probe)
+        belief = belief.condition(probe)
     return finish_plan(
-        posterior,
-        settings,
+        belief,
+        grid,
         options,
         probes,
         preset=preset,
@@ -142,82 +128,68 @@ def plan_ladder(
     )
 
 
-def _unfamiliar(
+def unfamiliar(
     model: SurfaceModel, title: TitleContext, preset: str, quality_model: str
 ) -> tuple[float, list[str]]:
+    """What of a request the model was not trained on: variance factor, and notes for people."""
     inflate, notes = 1.0, []
-    given = {"codec": title.codec, "preset": preset, "quality_model": quality_model}
+    asked = {"codec": title.codec, "preset": preset, "quality_model": quality_model}
     trained = {
         "codec": model.meta.get("trained_codec", model.codec),
         "preset": model.preset,
         "quality_model": model.quality_model,
     }
-    for name, value in given.items():
+    if asked["codec"] != trained["codec"]:
+        asked["preset"] = trained["preset"]  # presets of two encoders cannot be compared
+    for name, value in asked.items():
         if value != trained[name]:
             inflate *= _UNTRAINED[name]
             notes.append(
                 f"the model was trained on {name.replace('_', ' ')} {trained[name]}, not {value}: "
-                "predictions are less certain and need more probes"
+                "predictions are less certain and take more probes"
             )
-            if name == "codec":
-                break
     return inflate, notes
 
 
-def _targets(curves: Curves, options: LadderOptions) -> Array:
+def targets_of(curves: Curves, options: LadderOptions) -> Array:
+    """VMAF levels that stand for the wanted ladder, best first."""
     hull = expected_hull(curves, options.top_vmaf, options.min_vmaf)
-    count = max(2, round((hull.vmaf[0] - hull.vmaf[-1]) / max(1.0, options.vmaf_step / 2)) + 1)
+    span = hull.vmaf[0] - hull.vmaf[-1]
+    count = max(2, round(span / max(3.0, options.vmaf_step / 2)) + 1)
     return np.linspace(hull.vmaf[0], hull.vmaf[-1], min(count, 24))
 
 
 def next_probe(
-    posterior: Posterior, settings: Settings, options: LadderOptions, probes: Sequence[Probe]
+    belief: Posterior, grid: Grid, options: LadderOptions, probes: Sequence[Probe]
 ) -> tuple[int, float] | None:
     """The (height, CRF) worth measuring next, or None if enough is known."""
-    curves = expected_curves(posterior, settings.heights, settings.grid)
-    targets = _targets(curves, options)
-    at = stake(posterior, curves, targets)
-    weights = Weights()
+    curves = expected_curves(grid, grid.moments(belief))
+    at = stake(grid, curves, targets_of(curves, options))
+    if probes:
+        sure = rung_errors(belief, at).vmaf < _SURE * options.tolerance
+        if sure and regret(belief, at) < options.tolerance:
+            return None
     known = {(p.height, round(p.crf, 3)) for p in probes}
-    cells = [
-        (h, c)
-        for i, h in enumerate(settings.heights)
-        for c in _candidates(curves, i, at.crf[i], targets, settings)
-        if (h, round(c, 3)) not in known
-    ]
+    rows, places, cells = [], [], []
+    for i, height in enumerate(grid.heights):
+        reachable = at.targets <= curves.vmaf[i, 0] + 1e-6
+        wanted = at.crf[i][reachable] if reachable.any() else grid.crfs[:1]
+        for crf in sorted({grid.snap(float(c)) for c in wanted}):
+            if (height, round(crf, 3)) not in known:
+                rows.append(i)
+                places.append(int(grid.nearest(np.array([crf]))[0]))
+                cells.append((height, crf))
     if not cells:
         return None
-    if probes and regret(posterior, at) < options.tolerance and _precise(posterior, at.targets):
-        return None
-    values = probe_values(posterior, at, cells, weights)
-    sizes = [posterior.title.rung_size(h) for h, _ in cells]
-    price = np.array([s.width * s.height for s in sizes], dtype=np.float64)
-    price = 0.3 + price / price.max()
-    best = int(np.argmax(values / price**_COST_POWER))
-    height, crf = cells[best]
-    return height, float(crf)
-
-
-def _precise(posterior: Posterior, targets: Array) -> bool:
-    return False
-
-
-def _candidates(
-    curves: Curves, row: int, crf: Array, targets: Array, settings: Settings
-) -> list[float]:
-    """CRFs of a height at the wanted qualities, on the encoder's step."""
-    reachable = targets <= curves.vmaf[row, 0] + 1e-6
-    low = settings.crf_range[0]
-    step = settings.crf_step
-    picks = crf[reachable] if reachable.any() else np.array([low])
-    picks = picks[:: max(1, len(picks) // 12)]
-    snapped = {round(low + round((c - low) / step) * step, 6) for c in picks}
-    return sorted(float(c) for c in snapped)
+    values = probe_values(belief, grid, at, np.array(rows), np.array(places), Weights())
+    price = 2 ** (grid.pixels - grid.pixels.max())
+    best = int(np.argmax(values / (0.3 + price[rows]) ** _COST_POWER))
+    return cells[best]
 
 
 def finish_plan(
-    posterior: Posterior,
-    settings: Settings,
+    belief: Posterior,
+    grid: Grid,
     options: LadderOptions,
     probes: Sequence[Probe],
     *,
@@ -231,55 +203,50 @@ def finish_plan(
     Raises:
         LadderError: no ladder meets the options; holds the best attempt.
     """
-    curves = expected_curves(posterior, settings.heights, settings.grid)
-    choice = choose_rungs(curves, options, settings.crf_step)
-    points = _curve_points(posterior, curves)
-    at = stake(posterior, curves, _targets(curves, options))
+    curves = expected_curves(grid, grid.moments(belief))
+    choice = choose_rungs(curves, options, grid.step)
+    at = stake(grid, curves, targets_of(curves, options))
     plan = LadderPlan(
-        codec=posterior.title.codec,
+        codec=belief.title.codec,
         preset=preset,
         quality_model=quality_model,
         display=display,
-        rungs=_rungs(posterior, curves, choice, points),
+        rungs=_rungs(belief, curves, choice),
         hull=_hull_points(curves, options),
-        curves=tuple(points),
+        curves=_curve_points(belief, curves),
         probes=tuple(probes),
         notes=tuple(notes),
-        expected_loss=regret(posterior, at),
+        expected_loss=regret(belief, at),
     )
     if choice.problem:
         raise LadderError(choice.problem, plan)
     return plan
 
 
-def _curve_points(posterior: Posterior, curves: Curves) -> list[CurvePoint]:
+def _curve_points(belief: Posterior, curves: Curves) -> tuple[CurvePoint, ...]:
     points = []
     for height in curves.heights:
-        p = posterior.predict(height, curves.crfs)
-        points += [
-            CurvePoint(height, *(round(float(x), 4) for x in row))
-            for row in zip(
-                p.crfs,
-                p.bitrate_kbps,
-                p.vmaf,
-                p.vmaf_low,
-                p.vmaf_high,
-                p.bitrate_low_kbps,
-                p.bitrate_high_kbps,
-                strict=True,
-            )
-        ]
-    return points
+        # Every whole CRF is plenty for a drawing.
+        p = belief.predict(height, curves.crfs[::2])
+        columns = (
+            p.crfs,
+            p.bitrate_kbps,
+            p.vmaf,
+            p.vmaf_low,
+            p.vmaf_high,
+            p.bitrate_low_kbps,
+            p.bitrate_high_kbps,
+        )
+        points += [CurvePoint(height, *map(float, row)) for row in zip(*columns, strict=True)]
+    return tuple(points)
 
 
-def _rungs(
-    posterior: Posterior, curves: Curves, choice: Choice, points: Sequence[CurvePoint]
-) -> tuple[Rung, ...]:
+def _rungs(belief: Posterior, curves: Curves, choice: Choice) -> tuple[Rung, ...]:
     rungs = []
     for step in choice.steps:
         height = curves.heights[step.row]
-        size = posterior.title.rung_size(height)
-        p = posterior.predict(height, [step.crf])
+        size = belief.title.rung_size(height)
+        p = belief.predict(height, [step.crf])
         value, kbps = step.vmaf, 2**step.rate
         rungs.append(
             Rung(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from pertitle.ladder.coordinates import (
     Axes,
@@ -119,7 +119,7 @@ class Posterior:
         design, missing = self.axes.design(np.full(len(crf), u), crf)
         count = len(crf)
         mean = design @ self.mean
-        variance = np.einsum("ij,jk,ik->i", design, self.covariance, design)
+        variance = ((design @ self.covariance) * design).sum(axis=1)
         variance = variance + np.repeat(self.untold, count) * missing
         deviation = np.sqrt(np.maximum(variance, 0.0) * self.scale)
         return Moments(mean[:count], deviation[:count], mean[count:], deviation[count:])
@@ -135,8 +135,7 @@ class Posterior:
         rate, quality = m.rate.copy(), m.quality.copy()
         rate[order] = falling(m.rate[order], m.rate_deviation[order])
         quality[order] = falling(m.quality[order], m.quality_deviation[order])
-        wide = float(student.ppf(0.5 + _LEVEL / 2, self.tails + self.freedom))
-        narrow = float(norm.ppf(0.5 + _LEVEL / 2))
+        wide, narrow = _quantile(self.tails + self.freedom), _quantile(np.inf)
         vmaf = vmaf_from_quality(quality)
         noise = narrow * self.noise_vmaf
         spread_rate = np.hypot(wide * m.rate_deviation, narrow * self.noise_rate)
@@ -162,6 +161,12 @@ class Posterior:
         grid = low + step * np.arange(round((high - low) / step) + 1)
         reached = self.predict(height, grid).vmaf >= vmaf
         return round(float(grid[np.flatnonzero(reached)[-1]]) if reached.any() else low, 6)
+
+
+@lru_cache(maxsize=256)
+def _quantile(freedom: float) -> float:
+    """Half width of the 90 % interval of Student's t in standard deviations."""
+    return float(stdtrit(freedom, 0.5 + _LEVEL / 2) if np.isfinite(freedom) else 1.6448536269514722)
 
 
 def falling(values: Array, deviation: Array) -> Array:

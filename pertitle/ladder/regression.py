@@ -34,6 +34,8 @@ class Scaler:
     @classmethod
     def fit(cls, names: Sequence[str], rows: Array) -> Scaler:
         """Learn from titles × features; columns with nothing in them are harmless."""
+        if not len(names):
+            return cls((), np.empty(0), np.empty(0))
         with np.errstate(all="ignore"):
             finite = np.where(np.isfinite(rows), rows, np.nan)
             usable = np.isfinite(finite).any(axis=0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pertitle.errors import LadderError
-from pertitle.ladder.plan import Settings, candidate_heights, finish_plan, next_probe
+from pertitle.ladder.grid import Grid
+from pertitle.ladder.plan import candidate_heights, finish_plan, next_probe
 from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel
 from pertitle.records import LadderOptions, LadderPlan, Probe
@@ -60,14 +61,15 @@ def replay(
     """
     title = truth.table.context
     options = options_for(truth, options)
-    settings = Settings(candidate_heights(options, title.size.height), truth.crf_range, crf_step)
+    heights = candidate_heights(options, title.size.height)
+    grid = Grid.of(model.axes, title, heights, truth.crf_range, crf_step)
     eager = options if stop else replace(options, tolerance=-1.0)
     belief = model.prior(title)
     probes: list[Probe] = []
     out: list[Replay] = []
     for count in sorted(set(counts)):
         while len(probes) < count:
-            cell = next_probe(belief, settings, eager, probes)
+            cell = next_probe(belief, grid, eager, probes)
             if cell is None:
                 break
             probes.append(truth.measure(*cell))
@@ -75,7 +77,7 @@ def replay(
         try:
             plan = finish_plan(
                 belief,
-                settings,
+                grid,
                 options,
                 probes,
                 preset=model.preset,

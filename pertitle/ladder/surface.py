@@ -20,7 +20,7 @@ from pertitle.ladder.coordinates import (
 from pertitle.ladder.gaussian import Observations, learn
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
-from pertitle.ladder.smoothness import smoothed
+from pertitle.ladder.smoothness import smooth_correlation, smoothed
 
 Array = NDArray[np.float64]
 
@@ -160,7 +160,7 @@ def fit_surface(
     noise = noise or Noise()
     untold = (0.05, 0.2)
     seen = [observe(axes, t, noise, untold) for t in titles]
-    one = axes.node_covariance()
+    one = smooth_correlation(axes)
     zero = np.zeros_like(one)
     smooth = np.block([[0.8 * one, zero], [zero, 1.5 * one]])
     groups = [t.group for t in titles]
@@ -175,8 +175,11 @@ def fit_surface(
     directions = rows[:count].T
     scores = centred @ directions
     every = [{**t.context.features, **t.context.geometry()} for t in titles]
-    names = tuple(feature_names or sorted({name for row in every for name in row}))
-    table = np.array([[float(row.get(name, np.nan)) for name in names] for row in every])
+    known = sorted({name for row in every for name in row})
+    names = tuple(known if feature_names is None else feature_names)
+    table = np.array(
+        [[float(row.get(name, np.nan)) for name in names] for row in every], dtype=np.float64
+    ).reshape(len(titles), len(names))
     regression, outside = fit_regression(names, table, scores, groups)
     offsets = population.mean + outside @ directions.T
     residual = learn(seen, smooth, shrink, _STRENGTH, offsets=offsets)

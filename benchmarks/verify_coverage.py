@@ -1,12 +1,12 @@
 """Does the 95 % interval of sampled verification hold the real mean 95 times of 100?
 
-``measure`` encodes titles at a few (height, CRF) and stores VMAF of every frame with the title's
+``score`` encodes titles at a few (height, CRF) and stores VMAF of every frame with the title's
 cuts. ``replay`` draws the verifier's windows many times from the stored scores, with the real
 code of ``pertitle.encoder.sampling``, and counts how often the interval holds the mean of all
 frames, how wide it is and how many frames it looked at::
 
-    python benchmarks/verify_coverage.py measure SCORES.npz TITLE.mp4 [TITLE.mp4 ...]
-    python benchmarks/verify_coverage.py measure SCORES.npz --join NAME SHOT.mp4 SHOT.mp4 ...
+    python benchmarks/verify_coverage.py score SCORES.npz TITLE.mp4 [TITLE.mp4 ...]
+    python benchmarks/verify_coverage.py score SCORES.npz --join NAME SHOT.mp4 SHOT.mp4 ...
     python benchmarks/verify_coverage.py replay SCORES.npz
 """
 
@@ -30,7 +30,8 @@ from pertitle.records import Analysis, Rung, Shot, Size
 from pertitle.tools import Toolbox, find_toolbox
 
 POINTS = ((720, 24.0), (540, 30.0), (360, 28.0))
-DISPLAY = Size(1280, 720)
+DISPLAY = Size(640, 360)
+"""Small, so that all frames of long titles can be had: what matters here is how scores vary."""
 MODEL = "vmaf_v0.6.1"
 REPLAYS = 400
 
@@ -143,7 +144,7 @@ def replay(table: Path, half_width: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    first = commands.add_parser("measure")
+    first = commands.add_parser("score")
     first.add_argument("table", type=Path)
     first.add_argument("videos", type=Path, nargs="+")
     first.add_argument("--join", metavar="NAME", help="cut the videos together as one title")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import av.error
 import ffmpeg
 
 from pertitle.encoder import commands
+from pertitle.encoder.audio_quality import lowest_rate
+from pertitle.encoder.sound import Sound, listen
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, ProcessError
 from pertitle.records import Analysis, AudioRendition, AudioStream
@@ -20,8 +22,9 @@ from pertitle.tools import Toolbox
 
 CODEC_STRING = "mp4a.40.2"
 """AAC-LC (RFC 6381, ISO/IEC 14496-3 object type 2)."""
-KBPS_BY_CHANNELS = {1: 64, 2: 128, 6: 320}
-"""Rates at which AAC-LC is hard to tell from its source for most content."""
+KBPS = {1: (32, 48, 64, 96), 2: (64, 96, 128, 192), 6: (192, 256, 320, 384)}
+"""Rates to choose from, by channels. The third is hard to tell from its source for most content
+and is the one that is taken unless quality is measured."""
 KEPT_RATES = (32000, 44100, 48000)
 OTHER_RATE = 48000
 
@@ -32,6 +35,7 @@ class Track:
 
     stream: AudioStream
     channels: int
+    kbps: int
 
     @property
     def sample_rate(self) -> int:
@@ -40,24 +44,23 @@ class Track:
         return rate if rate in KEPT_RATES else OTHER_RATE
 
     @property
-    def kbps(self) -> int:
-        return KBPS_BY_CHANNELS[self.channels]
-
-    @property
     def name(self) -> str:
         return f"audio-{self.stream.index}-{self.channels}ch"
 
 
-def tracks_of(streams: Sequence[AudioStream], *, keep_surround: bool = False) -> list[Track]:
-    """All tracks in stereo (mono stays mono), and with ``keep_surround`` 5.1 beside it."""
-    tracks = []
-    for stream in streams:
-        if stream.channels < 1 or stream.sample_rate < 1:
-            continue  # a header without content
-        tracks.append(Track(stream, min(2, stream.channels)))
-        if keep_surround and stream.channels >= 6:
-            tracks.append(Track(stream, 6))
-    return tracks
+def tracks_of(stream: AudioStream, sound: Sound, *, keep_surround: bool = False) -> list[Track]:
+    """The renditions of one source track.
+
+    Stereo, or mono if it is that, plays the same in both channels or is silent; with
+    ``keep_surround`` 5.1 beside it.
+    """
+    if sound.silent:
+        return [Track(stream, 1, KBPS[1][0])]
+    mono = stream.channels == 1 or (stream.channels == 2 and sound.dual_mono)
+    channels = [1 if mono else 2]
+    if keep_surround and stream.channels >= 6:
+        channels.append(6)
+    return [Track(stream, count, KBPS[count][2]) for count in channels]
 
 
 def encode_audio(
@@ -67,6 +70,7 @@ def encode_audio(
     frames: int,
     folder: Path,
     keep_surround: bool = False,
+    target_mos: float | None = None,
 ) -> tuple[AudioRendition, ...]:
     """Encode all sound tracks of a title into ``folder``.
 
@@ -75,11 +79,32 @@ def encode_audio(
 
     Args:
         frames: pictures of the encoded title.
+        keep_surround: make a 5.1 rendition of tracks that have it, beside the stereo one.
+        target_mos: take the lowest rate that reaches this quality (ViSQOL's MOS-LQO, 1 to 5,
+            measured on the loudest seconds); None for the usual rates.
 
     Raises:
         DeliveryError: a track does not decode or came out with another length.
+        ToolError: quality is asked for and ViSQOL is not installed.
     """
-    tracks = tracks_of(analysis.source.audio, keep_surround=keep_surround)
+    tracks: list[Track] = []
+    for stream in analysis.source.audio:
+        if stream.channels < 1 or stream.sample_rate < 1:
+            continue  # a header without content
+        sound = listen(analysis.source.path, stream)
+        for track in tracks_of(stream, sound, keep_surround=keep_surround):
+            if target_mos is not None and not sound.silent:
+                kbps = lowest_rate(
+                    toolbox,
+                    analysis.source,
+                    stream,
+                    sound.loudest,
+                    channels=track.channels,
+                    rates=KBPS[track.channels],
+                    target_mos=target_mos,
+                )
+                track = replace(track, kbps=kbps)
+            tracks.append(track)
     if not tracks:
         return ()
     title = open_title(analysis)
@@ -92,7 +117,7 @@ def encode_audio(
         raise DeliveryError(f"the sound of {title.source.path.name} fails: {error}") from error
     made = []
     for track, part in zip(tracks, parts, strict=True):
-        kbps = _check(part, track, duration)
+        measured = _check(part, track, duration)
         path = folder / f"{track.name}.mp4"
         part.replace(path)
         made.append(
@@ -102,7 +127,7 @@ def encode_audio(
                 codec_string=CODEC_STRING,
                 channels=track.channels,
                 sample_rate=track.sample_rate,
-                average_kbps=kbps,
+                average_kbps=measured,
                 language=track.stream.language,
                 title=track.stream.title,
             )

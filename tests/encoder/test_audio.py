@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.audio import tracks_of
+from pertitle.encoder.audio_quality import lowest_rate
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.manifests import read_master
+from pertitle.encoder.sound import Sound, listen
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioStream
 from pertitle.tools import Toolbox
@@ -103,7 +105,7 @@ def test_tracks_are_kept_labelled_and_mono_stays_mono(
     many = tmp_path / "many.mkv"
     toolbox.runner.run(
         [toolbox.ffmpeg, "-v", "error", "-i", f"file:{clip}",
-         "-filter_complex", "[0:a]asplit=3[a][b][c];[b]aformat=channel_layouts=stereo[s];"
+         "-filter_complex", "[0:a]asplit=3[a][b][c];[b]pan=stereo|c0=c0|c1=-0.5*c0[s];"
          "[c]aformat=channel_layouts=5.1:sample_rates=96000[x]",
          "-map", "0:v", "-map", "[a]", "-map", "[s]", "-map", "[x]", "-c:v", "copy",
          "-c:a", "flac", "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fra",
@@ -140,10 +142,65 @@ def test_a_silent_film_has_no_sound(toolbox: Toolbox, make_clip: MakeClip, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_five_channels_become_two_unless_asked_otherwise() -> None:
-    stream = AudioStream(1, "ac3", 6, "5.1(side)", 48000, "und", "", True)
-    assert [track.channels for track in tracks_of([stream])] == [2]
-    assert [track.channels for track in tracks_of([stream], keep_surround=True)] == [2, 6]
+def stream(channels: int) -> AudioStream:
+    return AudioStream(1, "ac3", channels, "?", 48000, "und", "", True)
+
+
+def test_channels_follow_the_content() -> None:
+    real, twice, nothing = Sound(0.5, 0.1, 0.02), Sound(0.5, 0.1, 1e-5), Sound(1e-5, 1e-6, 1e-6)
+
+    def channels(count: int, sound: Sound, **options: bool) -> list[int]:
+        return [track.channels for track in tracks_of(stream(count), sound, **options)]
+
+    assert channels(2, real) == [2]
+    assert channels(2, twice) == [1]
+    assert channels(1, Sound(0.5, 0.1, 0)) == [1]
+    assert channels(6, real) == [2]
+    # Front left and right may be alike in surround sound: the others are not.
+    assert channels(6, twice) == [2]
+    assert channels(6, real, keep_surround=True) == [2, 6]
+    assert channels(2, nothing) == [1]
+    rates = [tracks_of(stream(2), sound)[0].kbps for sound in (real, twice, nothing)]
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) == 3
+
+
+@pytest.mark.parametrize(
+    ("graph", "silent", "dual"),
+    [
+        ("sine=f=440:d=1:r=48000,aformat=channel_layouts=stereo", False, True),
+        ("aevalsrc='0.1*sin(880*PI*t)|0.1*sin(1320*PI*t)':d=1:s=48000", False, False),
+        ("anullsrc=r=48000:cl=stereo:d=1", True, True),
+    ],
+)
+def test_listening_tells_silence_and_one_channel_twice(
+    make_clip: MakeClip, graph: str, silent: bool, dual: bool
+) -> None:
+    clip = make_clip("color=black:s=64x64:r=5:d=1", f"sound-{silent}-{dual}.mp4", "-c:v",
+                     "libx264", "-c:a", "aac", "-b:a", "128k", sound=graph)  # fmt: skip
+    sound = listen(clip, analysis_of(clip).source.audio[0])
+    assert (sound.silent, sound.dual_mono) == (silent, dual)
+
+
+def test_listening_finds_the_loudest_seconds(make_clip: MakeClip) -> None:
+    clip = make_clip("color=black:s=64x64:r=5:d=12", "swell.mkv", "-c:v", "libx264", "-c:a",
+                     "flac", sound="sine=d=12,volume='if(gte(t,6),1,0.1)':eval=frame")  # fmt: skip
+    assert listen(clip, analysis_of(clip).source.audio[0]).loudest in (6, 7)
+
+
+def test_plain_sound_needs_less_than_dense_sound(toolbox: Toolbox, make_clip: MakeClip) -> None:
+    pytest.importorskip("visqol")
+    found = []
+    for name, graph in (("tone", "sine=f=300:d=1.5"), ("noise", "anoisesrc=a=0.3:d=1.5:seed=1")):
+        clip = make_clip("color=black:s=64x64:r=5:d=1.5", f"{name}.mkv", "-c:v", "libx264",
+                         "-c:a", "flac", sound=graph)  # fmt: skip
+        source = analysis_of(clip).source
+        found.append(
+            lowest_rate(
+                toolbox, source, source.audio[0], 0, channels=1, rates=(24, 96), target_mos=4.2
+            )
+        )
+    assert found == [24, 96]
 
 
 def test_sound_that_is_gone_is_told(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:

@@ -64,9 +64,8 @@ def _proxies(
         columns.append(np.log2(np.array(sizes) + 200.0))
     if looks:
         times = np.array([look.glance.time for look in looks])
-        intra = np.array([look.intra_bits for look in looks])
-        inter = np.array([look.inter_bits for look in looks])
-        columns += [np.interp(middles, times, np.log2(v + 2.0**-7)) for v in (intra, inter)]
+        for values in ([look.key_bits for look in looks], [look.rate for look in looks]):
+            columns += [np.interp(middles, times, values)]
     return np.stack(columns, axis=1) if columns else np.zeros((segments, 1))
 
 

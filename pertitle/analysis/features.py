@@ -8,19 +8,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from pertitle.analysis import motion, spatial
-from pertitle.analysis.fidelity import Fidelity, cut, quantise_picture, tiles
+from pertitle.analysis.coding import ToyEncoder, code_picture
+from pertitle.analysis.fidelity import Fidelity, cut, tiles
 from pertitle.analysis.frames import Decoder, Picture, Pyramid, decoder, resize, thumbnail
-from pertitle.analysis.registry import REGISTRY, aggregates
+from pertitle.analysis.registry import CODING_CRFS, LINES, REGISTRY, SCALES, aggregates
 from pertitle.errors import SourceError
-from pertitle.records import FULL_HD, Size, Source, Treatment, Window
+from pertitle.records import FULL_HD, Source, Treatment, Window
 
 GROUPS = 6
 """Groups of pictures measured in a title of one window; of more windows, a share each."""
 MAX_GROUPS = 15
-FIDELITY_PICTURES = 4
-FIDELITY_LINES = (720, 540, 432, 360, 240)
-FIDELITY_QPS = (27, 37)
-QUANTISED_LINES = (540, 360, 240)
+FIDELITY_PICTURES = 3
 FIDELITY_TILES = 5
 BPP_FLOOR = 2.0**-9
 """Bits a pixel added before a logarithm: what an empty picture costs an encoder at least."""
@@ -48,7 +46,7 @@ def measure_features(
     Raises:
         SourceError: no picture of the windows can be decoded.
     """
-    collected = _Collected(treatment.size)
+    collected = _Collected(treatment)
     with decoder(source) as decode:
         share = max(2, min(GROUPS, MAX_GROUPS // max(1, len(windows))))
         for window in windows:
@@ -56,7 +54,7 @@ def measure_features(
         size = _bits_a_frame(decode)
     if collected.pictures == 0:
         raise SourceError(f"{source.path.name}: no picture can be decoded in the chosen windows")
-    values = collected.values(float(treatment.frame_rate))
+    values = collected.values()
     values |= source_features(source, treatment, size)
     return finite(values)
 
@@ -87,11 +85,12 @@ def finite(values: dict[str, float]) -> dict[str, float]:
 class _Collected:
     """Everything measured so far, reduced to numbers at once: no picture is kept."""
 
-    def __init__(self, size: Size) -> None:
-        self._size = size
-        self._display = size.fit(FULL_HD)
+    def __init__(self, treatment: Treatment) -> None:
+        self._size = treatment.size
+        self._rate = float(treatment.frame_rate)
+        self._display = treatment.size.fit(FULL_HD)
         self._single: dict[str, list[float]] = {}
-        self._toy = motion.ToyEncoder()
+        self._toy = ToyEncoder(self._rate)
         self._fidelity: dict[str, Fidelity] = {}
         self._boxes = tiles(self._display, FIDELITY_TILES)
         self._changes: list[float] = []
@@ -128,46 +127,45 @@ class _Collected:
         pyramids = {i: Pyramid(held[i].luma) for i in held if start <= i <= start + distance}
         last = pyramids[start + distance]
         group = motion.Group(pyramids[start], pyramids.get(start + 1, last), last)
-        values = spatial.measure(held[start], group.anchor) | motion.measure(group)
+        values = spatial.measure(held[start], group.anchor) | motion.measure(group, self._display)
         for name, value in values.items():
             self._single.setdefault(name, []).append(value)
-        self._toy.add(group)
-        if len(self._single["si"]) % 3 == 1 and self._fidelity_left > 0:
+        tree = self._toy.add(group)
+        if len(self._single["si"]) % 2 == 1 and self._fidelity_left > 0:
             self._fidelity_left -= 1
-            self._add_fidelity(group.anchor)
+            self._add_fidelity(group.last, tree)
 
-    def _add_fidelity(self, picture: Pyramid) -> None:
-        shown = picture.at(self._display)
-        reference = cut(shown, self._boxes)
+    def _add_fidelity(self, picture: Pyramid, tree: spatial.Floats) -> None:
+        reference = cut(picture.at(self._display), self._boxes)
         seen: dict[tuple[int, int], str] = {}
-        for name, lines, qp in fidelity_names(self._size.height):
-            if (lines, qp) in seen:
-                self._fidelity[name] = self._fidelity[seen[lines, qp]]
+        for name, lines, crf in fidelity_names(self._size.height):
+            if (lines, crf) in seen:
+                self._fidelity[name] = self._fidelity[seen[lines, crf]]
                 continue
-            seen[lines, qp] = name
+            seen[lines, crf] = name
             size = self._size.at_height(lines) if lines < self._size.height else self._size
-            if qp:
-                coded = resize(quantise_picture(picture.at(size), qp), self._display)
-            else:
-                coded = resize(picture.at(size), self._display)
+            small = picture.at(size)
+            coded = code_picture(small, crf, self._rate, tree) if crf else small
+            shown = cut(resize(coded, self._display), self._boxes)
             sums = self._fidelity.setdefault(name, Fidelity())
-            for r, d in zip(reference, cut(coded, self._boxes), strict=True):
+            for r, d in zip(reference, shown, strict=True):
                 sums.add(r, d)
 
-    def values(self, rate: float) -> dict[str, float]:
+    def values(self) -> dict[str, float]:
         values: dict[str, float] = {}
         for name, series in self._single.items():
             values |= aggregates(name, np.array(series))
-        for scale in motion.scales_of(self._size.height):
-            for qp in motion.CODING_QPS:
-                intra, p, b = (self._toy.bits_per_pixel(scale, kind, qp) for kind in "ipb")
-                values[f"bits_intra_{scale}_q{qp}"] = math.log2(intra + BPP_FLOOR)
-                values[f"bits_inter_{scale}_q{qp}"] = math.log2((p + 2 * b) / 3 + BPP_FLOOR)
-            values[f"inter_share_{scale}"] = self._toy.inter_share(scale)
-        for name, _, qp in fidelity_names(self._size.height):
+        for scale in SCALES:
+            for crf in CODING_CRFS:
+                values[f"rate_{scale}_crf{crf}"] = self._toy.rate(scale, crf)
+                values[f"key_{scale}_crf{crf}"] = self._toy.key_bits(scale, crf)
+            values[f"predicted_share_{scale}"] = self._toy.predicted_share(scale)
+        speed = float(np.mean(self._single["vmaf_motion"]))
+        for name, _, crf in fidelity_names(self._size.height):
             sums = self._fidelity[name]
-            values[f"vif_{name}"], values[f"detail_{name}"] = sums.vif, sums.detail
-            if not qp:
+            values[f"vmaf_{name}"] = sums.vmaf(speed)
+            if not crf:
+                values[f"vif_{name}"], values[f"detail_{name}"] = sums.vif, sums.detail
                 values[f"loss_{name}"] = sums.psnr
         changes = np.array(self._changes or [0.0])
         values["frozen_share"] = float((changes < 0.02).mean())
@@ -187,10 +185,10 @@ def _group_starts(frames: int, groups: int) -> set[int]:
 
 
 def fidelity_names(height: int) -> list[tuple[str, int, int]]:
-    """(name, lines, QP or 0) of every degradation looked at; none is above the source."""
-    names = [(str(h), min(h, height), 0) for h in FIDELITY_LINES]
-    names += [(f"{ratio}of9", max(2, round(height * ratio / 9 / 2) * 2), 0) for ratio in (6, 4, 2)]
-    for qp in FIDELITY_QPS:
-        names.append((f"native_q{qp}", height, qp))
-        names += [(f"{h}_q{qp}", min(h, height), qp) for h in QUANTISED_LINES]
+    """(name, lines, CRF or 0) of every degradation looked at; none is above the source."""
+    names = [(h, min(int(h), height), 0) for h in LINES]
+    names += [("half", max(2, height // 4 * 2), 0), ("quarter", max(2, height // 8 * 2), 0)]
+    for scale in SCALES:
+        lines = height if scale == "native" else min(int(scale), height)
+        names += [(f"{scale}_crf{crf}", lines, crf) for crf in CODING_CRFS]
     return names

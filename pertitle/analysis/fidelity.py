@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.analysis import transform
 from pertitle.analysis.frames import Plane
+from pertitle.analysis.vmaf_terms import predict_vmaf
 from pertitle.records import Size
 
 Floats = NDArray[np.float32]
 TILE = 192
 """Side of a tile of the display on which fidelity is measured, pixels."""
-_EYE_NOISE = 2.0
+EYE_NOISE = 2.0
 """Variance of the visual noise of VIF (Sheikh and Bovik)."""
 
 
@@ -52,8 +52,8 @@ def vif_scales(reference: Floats, distorted: Floats) -> tuple[list[float], list[
         side = 2 ** (4 - scale) + 1
         blur = ((side, side), side / 5)
         if scale:
-            reference = cv2.GaussianBlur(reference, *blur)[::2, ::2]  # type: ignore[assignment]
-            distorted = cv2.GaussianBlur(distorted, *blur)[::2, ::2]  # type: ignore[assignment]
+            reference = _half(reference, blur)
+            distorted = _half(distorted, blur)
         if min(reference.shape) < 4:
             break
         mean_r, mean_d = cv2.GaussianBlur(reference, *blur), cv2.GaussianBlur(distorted, *blur)
@@ -62,9 +62,13 @@ def vif_scales(reference: Floats, distorted: Floats) -> tuple[list[float], list[
         both = cv2.GaussianBlur(reference * distorted, *blur) - mean_r * mean_d
         gain = np.clip(both / (var_r + 1e-6), 0, None)
         noise = np.maximum(var_d - gain * both, 1e-6)
-        numerators.append(float(np.log2(1 + gain * gain * var_r / (noise + _EYE_NOISE)).sum()))
-        denominators.append(float(np.log2(1 + var_r / _EYE_NOISE).sum()))
+        numerators.append(float(np.log2(1 + gain * gain * var_r / (noise + EYE_NOISE)).sum()))
+        denominators.append(float(np.log2(1 + var_r / EYE_NOISE).sum()))
     return numerators, denominators
+
+
+def _half(plane: Floats, blur: tuple[tuple[int, int], float]) -> Floats:
+    return np.asarray(cv2.GaussianBlur(plane, *blur)[::2, ::2], np.float32)
 
 
 _DB2 = np.array([0.4829629131, 0.8365163037, 0.2241438680, -0.1294095226], np.float32)
@@ -117,6 +121,7 @@ class Fidelity:
         self._pixels = 0
 
     def add(self, reference: Floats, distorted: Floats) -> None:
+        """Compare a tile with what became of it."""
         numerators, denominators = vif_scales(reference, distorted)
         self._vif[0, : len(numerators)] += numerators
         self._vif[1, : len(denominators)] += denominators
@@ -125,16 +130,15 @@ class Fidelity:
         self._pixels += reference.size
 
     @property
-    def vif(self) -> float:
-        """Mean VIF over the four scales; 1 for a perfect or a flat picture."""
+    def vif_by_scale(self) -> NDArray[np.float64]:
+        """VIF of the four scales, finest first; 1 for a perfect or a flat picture."""
         there = self._vif[1]
-        ratio = np.where(there > 1, self._vif[0] / np.maximum(there, 1e-9), 1.0)
-        return float(ratio.mean())
+        return np.where(there > 1, self._vif[0] / np.maximum(there, 1e-9), 1.0)
 
     @property
-    def vif_finest(self) -> float:
-        """VIF at the finest scale alone."""
-        return float(self._vif[0, 0] / self._vif[1, 0]) if self._vif[1, 0] > 1 else 1.0
+    def vif(self) -> float:
+        """Mean VIF over the four scales."""
+        return float(self.vif_by_scale.mean())
 
     @property
     def detail(self) -> float:
@@ -147,15 +151,6 @@ class Fidelity:
         mean = self._error / max(1, self._pixels)
         return float(min(60.0, 10 * np.log10(255**2 / max(mean, 1e-3))))
 
-
-def quantise_picture(plane: Plane, qp: float) -> Plane:
-    """Quantise every 8×8 block but for its mean, as an intra frame coded at that QP would be."""
-    height, width = plane.shape
-    padded = cv2.copyMakeBorder(plane, 0, -height % 8, 0, -width % 8, cv2.BORDER_REPLICATE)
-    pixels = transform.blocks(np.asarray(padded, np.float32))
-    coefficients = transform.transform(pixels)
-    mean = coefficients[:, 0].copy()
-    coefficients = transform.quantised(coefficients, transform.quantisation_step(qp))
-    coefficients[:, 0] = mean
-    back = transform.unblocks(transform.untransform(coefficients), *padded.shape[:2])
-    return np.clip(np.round(back[:height, :width]), 0, 255).astype(np.uint8)
+    def vmaf(self, motion: float) -> float:
+        """Estimated VMAF, 0 to 100, at a motion (mean difference of blurred luma, levels)."""
+        return predict_vmaf(self.detail, self.vif_by_scale, motion)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.analysis import transform
 from pertitle.analysis.frames import Plane, Pyramid
 from pertitle.analysis.spatial import WORK_LINES, texture_energy
 from pertitle.records import Size
@@ -16,11 +15,6 @@ from pertitle.records import Size
 Floats = NDArray[np.float32]
 FLOW_LINES = 270
 """Lines of the picture on which optical flow is found."""
-MAX_BLOCKS = 4000
-"""8×8 blocks coded a picture and scale; about a 640 × 400 picture."""
-CODING_QPS = (22, 32, 42)
-CODING_LINES = (540, 360, 240)
-"""Scales of the toy encoder beside the source's own."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +30,12 @@ class Group:
     last: Pyramid
 
 
-def measure(group: Group) -> dict[str, float]:
-    """Motion features of a group by name; all 0 for a single picture."""
+def measure(group: Group, display: Size) -> dict[str, float]:
+    """Motion features of a group by name; all 0 for a single picture.
+
+    Args:
+        display: the surface on which VMAF's motion feature is taken.
+    """
     first, second = group.anchor.luma, group.middle.luma
     difference = cv2.absdiff(first, second).astype(np.float32)
     signed = first.astype(np.float32) - second.astype(np.float32)
@@ -51,8 +49,8 @@ def measure(group: Group) -> dict[str, float]:
     plain = half_b.astype(np.float32) - half_a
     energy_a = texture_energy(group.anchor.lines(WORK_LINES))
     energy_b = texture_energy(group.middle.lines(WORK_LINES))
-    blur_a = cv2.GaussianBlur(small_a.astype(np.float32), (5, 5), 1.08)
-    blur_b = cv2.GaussianBlur(small_b.astype(np.float32), (5, 5), 1.08)
+    shown = (group.anchor.at(display), group.middle.at(display))
+    blur_a, blur_b = (cv2.GaussianBlur(s.astype(np.float32), (5, 5), 1.08) for s in shown)
     return {
         "ti": float(signed.std()),
         "change": float(difference.mean()),
@@ -101,103 +99,3 @@ def warp(reference: Plane, flow: Floats, lines: NDArray[np.intp] | None = None) 
         reference.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(moved, np.float32)
-
-
-def scales_of(height: int) -> dict[str, int]:
-    """Names and lines of the toy encoder's scales; none is above the source."""
-    return {"native": height} | {str(h): min(h, height) for h in CODING_LINES}
-
-
-@dataclass
-class ToyEncoder:
-    """Estimates what coding costs: bits a pixel by scale, picture type and quantiser.
-
-    Each picture is cut into 8×8 blocks; each block takes the cheapest of the predictions its
-    picture type allows (own mean; motion-compensated from before, after, or both), and the
-    transformed remainder is counted by ``transform.bits``. No entropy coder, no rate-distortion
-    search: what is wanted is not the rate but what moves with it from title to title.
-    """
-
-    sums: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    counts: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    coded_inter: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, group: Group) -> None:
-        """Code the three pictures of a group at every scale."""
-        pictures = (group.anchor, group.middle, group.last)
-        small = [p.lines(FLOW_LINES) for p in pictures]
-        flows = (
-            find_flow(small[2], small[0]),
-            find_flow(small[1], small[0]),
-            find_flow(small[1], small[2]),
-        )
-        height, width = group.anchor.luma.shape
-        seen: dict[int, str] = {}
-        for name, lines in scales_of(height).items():
-            if lines in seen:
-                self._copy(seen[lines], name)
-                continue
-            seen[lines] = name
-            size = Size(max(8, round(width * lines / height)), max(8, lines))
-            self._add_scale(name, [p.at(size) for p in pictures], flows)
-
-    def _copy(self, known: str, name: str) -> None:
-        for store in (self.sums, self.counts):
-            for key in [k for k in store if k[0] == known]:
-                store[(name, *key[1:])] = store[key]
-        self.coded_inter[name] = list(self.coded_inter[known])
-
-    def _add_scale(
-        self, name: str, pictures: list[Plane], flows: tuple[Floats, Floats, Floats]
-    ) -> None:
-        rows = transform.block_rows(pictures[0].shape[0], pictures[0].shape[1], MAX_BLOCKS)
-        anchor, middle, last = (_coefficients(p[rows].astype(np.float32)) for p in pictures)
-        from_anchor = _coefficients(warp(pictures[0], flows[0], rows))
-        before = _coefficients(warp(pictures[0], flows[1], rows))
-        after = _coefficients(warp(pictures[2], flows[2], rows))
-        predicted, p_share = _cheapest(last, [last - from_anchor, last - anchor])
-        both = middle - (before + after) * np.float32(0.5)
-        between, b_share = _cheapest(middle, [middle - before, middle - after, both])
-        self.coded_inter.setdefault(name, []).append(0.5 * (p_share + b_share))
-        kinds = {"i": _without_mean(anchor), "p": predicted, "b": between}
-        for kind, coefficients in kinds.items():
-            for qp in CODING_QPS:
-                # Pictures nothing is predicted from are quantised two steps coarser.
-                step = transform.quantisation_step(qp + (2 if kind == "b" else 0))
-                key = (name, kind, qp)
-                self.sums[key] = self.sums.get(key, 0.0) + transform.bits(coefficients, step)
-                self.counts[key] = self.counts.get(key, 0.0) + coefficients.size
-
-    def bits_per_pixel(self, name: str, kind: str, qp: int) -> float:
-        """Mean estimated bits a pixel, 0 if nothing was coded."""
-        key = (name, kind, qp)
-        return self.sums.get(key, 0.0) / max(1.0, self.counts.get(key, 0.0))
-
-    def inter_share(self, name: str) -> float:
-        """Share of blocks that prediction in time made cheaper."""
-        return float(np.mean(self.coded_inter.get(name, [0.0])))
-
-
-def _coefficients(lines: Floats) -> Floats:
-    return transform.transform(transform.blocks(lines))
-
-
-def _without_mean(coefficients: Floats) -> Floats:
-    rest = coefficients.copy()
-    rest[:, 0] = 0
-    return rest
-
-
-def _cheapest(intra: Floats, inter: list[Floats]) -> tuple[Floats, float]:
-    """Coefficients of the cheapest prediction of each block, and the share coded in time."""
-    best = _without_mean(intra)
-    # An intra block also pays for its mean and mode.
-    cost = np.abs(best).sum(axis=1) * 1.1 + 8
-    share = np.zeros(len(best), bool)
-    for coefficients in inter:
-        price = np.abs(coefficients).sum(axis=1)
-        better = price < cost
-        best = np.where(better[:, None], coefficients, best)
-        cost = np.minimum(cost, price)
-        share |= better
-    return best, float(share.mean()) if share.size else 0.0

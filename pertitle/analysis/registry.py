@@ -96,10 +96,9 @@ _STATISTICS = {
     "min": "least over pictures",
 }
 LINES = ("720", "540", "432", "360", "240")
-RATIOS = ("6of9", "4of9", "2of9")
+RATIOS = ("half", "quarter")
 SCALES = ("native", "540", "360", "240")
-BIT_QPS = (22, 32, 42)
-LOSS_QPS = (27, 37)
+CODING_CRFS = (22, 32, 42)
 
 
 def aggregates(name: str, series: NDArray[np.float64]) -> dict[str, float]:
@@ -116,6 +115,14 @@ def aggregates(name: str, series: NDArray[np.float64]) -> dict[str, float]:
     return {f"{name}_{key}": found[key] for key in base.statistics}
 
 
+def _place(name: str) -> str:
+    return {
+        "native": "the source's size",
+        "half": "half its lines",
+        "quarter": "a quarter of its lines",
+    }.get(name, f"{name} lines")
+
+
 def _build() -> dict[str, Feature]:
     features: dict[str, Feature] = {}
     for name, base in BASES.items():
@@ -125,28 +132,26 @@ def _build() -> dict[str, Feature]:
                 unit, f"{base.meaning}; {_STATISTICS[key]}", base.reference
             )
     for scale in SCALES:
-        at = "the source's size" if scale == "native" else f"{scale} lines"
-        for qp in BIT_QPS:
-            features[f"bits_intra_{scale}_q{qp}"] = Feature(
-                "log2(bit/pixel)", f"toy intra coding at {at}, QP {qp}", RATE
+        at = _place(scale)
+        for crf in CODING_CRFS:
+            features[f"rate_{scale}_crf{crf}"] = Feature(
+                "log2(kbit/s)", f"toy coding at {at}, CRF {crf}: bitrate", RATE
             )
-            features[f"bits_inter_{scale}_q{qp}"] = Feature(
-                "log2(bit/pixel)", f"toy motion-compensated coding at {at}, QP {qp}", RATE
+            features[f"key_{scale}_crf{crf}"] = Feature(
+                "log2(kbit)", f"toy coding at {at}, CRF {crf}: a key picture", RATE
             )
-        features[f"inter_share_{scale}"] = Feature(
-            "share", f"blocks at {at} that prediction in time makes cheaper"
+            features[f"vmaf_{scale}_crf{crf}"] = Feature(
+                "VMAF", f"estimated VMAF of toy coding at {at}, CRF {crf}, at the display", VMAF
+            )
+        features[f"predicted_share_{scale}"] = Feature(
+            "share", f"information at {at} that prediction in time supplies"
         )
     for name in (*LINES, *RATIOS):
-        at = f"{name} lines" if name in LINES else f"{name[0]}/9 of its lines"
+        at = _place(name)
+        features[f"vmaf_{name}"] = Feature("VMAF", f"estimated VMAF after {at} and back", VMAF)
         features[f"vif_{name}"] = Feature("share", f"VIF after scaling to {at} and back", VIF)
         features[f"detail_{name}"] = Feature("share", f"detail kept after {at} and back", ADM)
         features[f"loss_{name}"] = Feature("dB", f"PSNR after scaling to {at} and back")
-    for qp in LOSS_QPS:
-        for scale in SCALES:
-            at = "the source's size" if scale == "native" else f"{scale} lines"
-            kind = f"quantised at {at}, QP {qp}, shown at the display"
-            features[f"vif_{scale}_q{qp}"] = Feature("share", f"VIF when {kind}", VIF)
-            features[f"detail_{scale}_q{qp}"] = Feature("share", f"detail kept when {kind}", ADM)
     features |= {
         "frozen_share": Feature("share", "frames that repeat the one before"),
         "change_all": Feature("log2(luma levels)", "mean change at 90 lines over all frames"),

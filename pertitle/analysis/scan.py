@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.analysis import motion
+from pertitle.analysis.coding import ToyEncoder
 from pertitle.analysis.frames import Decoder, Plane, Pyramid, planes_of, thumbnail
 from pertitle.records import Source
 
@@ -23,6 +24,7 @@ MAX_SCANNED_PIXELS = 1.2e9
 MAX_LOOKS = 40
 THUMB_LINES = 72
 TOY_LINES = 180
+LOOK_CRF = 27
 HISTOGRAM_BINS = 16
 BAR_LUMA = 28.0
 """Lines whose brightest percentile stays below this luma can be letterbox."""
@@ -43,14 +45,14 @@ class Look:
 
     Attributes:
         glance: its first frame.
-        intra_bits, inter_bits: toy coding at ``TOY_LINES`` lines and QP 32, bits a pixel.
+        key_bits, rate: toy coding at ``TOY_LINES`` lines, log2(kbit) and log2(kbit/s).
         fields: evidence of interlacing, see :func:`field_evidence`.
         bars: black lines at the top, bottom, left and right, shares of height and width.
     """
 
     glance: Glance
-    intra_bits: float
-    inter_bits: float
+    key_bits: float
+    rate: float
     fields: str
     bars: tuple[float, float, float, float]
 
@@ -99,16 +101,17 @@ def look_around(
 ) -> list[Look]:
     """Look at evenly spread places, each from a keyframe on; sorted, no place twice."""
     wanted = min(MAX_LOOKS, max(1, round(source.duration / 2)))
+    rate = float(source.video.frame_rate)
     looks: dict[float, Look] = {}
     for i in range(wanted):
         on_progress(i / wanted)
-        look = _look(decode, source.duration * (i + 0.5) / wanted)
+        look = _look(decode, source.duration * (i + 0.5) / wanted, rate)
         if look is not None:
             looks.setdefault(round(look.glance.time, 3), look)
     return [looks[time] for time in sorted(looks)]
 
 
-def _look(decode: Decoder, time: float) -> Look | None:
+def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
     taken: list[tuple[float, list[Plane]]] = []
     for when, frame in decode.frames(time):
         taken.append((when, planes_of(frame)))
@@ -118,14 +121,13 @@ def _look(decode: Decoder, time: float) -> Look | None:
         return None
     first = taken[0][1][0]
     small = [Pyramid(thumbnail(planes[0], TOY_LINES)) for _, planes in taken]
-    toy = motion.ToyEncoder()
+    toy = ToyEncoder(frame_rate, scales=("native",), crfs=(LOOK_CRF,))
     toy.add(motion.Group(small[0], small[min(1, len(small) - 1)], small[-1]))
-    inter = toy.bits_per_pixel("native", "p", 32) + 2 * toy.bits_per_pixel("native", "b", 32)
     evidence = field_evidence(first, taken[1][1][0]) if len(taken) > 1 else "none"
     return Look(
         glance=glance_at(*taken[0]),
-        intra_bits=toy.bits_per_pixel("native", "i", 32),
-        inter_bits=inter / 3,
+        key_bits=toy.key_bits("native", LOOK_CRF),
+        rate=toy.rate("native", LOOK_CRF),
         fields=evidence,
         bars=black_bars(first),
     )

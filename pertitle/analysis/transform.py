@@ -20,9 +20,14 @@ def dct_matrix(size: int) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _dct64() -> Floats:
+def _forward() -> Floats:
     d = dct_matrix(8)
     return np.ascontiguousarray(np.kron(d, d).T)
+
+
+@lru_cache(maxsize=1)
+def _backward() -> Floats:
+    return np.ascontiguousarray(_forward().T)
 
 
 def block_rows(height: int, width: int, limit: int) -> NDArray[np.intp]:
@@ -40,6 +45,12 @@ def blocks(lines: Floats) -> Floats:
     columns = width // 8
     cut = lines[:, : columns * 8].reshape(height // 8, 8, columns, 8)
     return np.ascontiguousarray(cut.transpose(0, 2, 1, 3)).reshape(-1, 64)
+
+
+def unblocks(pixels: Floats, height: int, width: int) -> Floats:
+    """Inverse of :func:`blocks` for a picture whose sides are multiples of 8."""
+    cut = pixels.reshape(height // 8, width // 8, 8, 8).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(cut).reshape(height, width)
 
 
 def product(rows: Floats, matrix: Floats) -> Floats:
@@ -62,39 +73,38 @@ def product(rows: Floats, matrix: Floats) -> Floats:
 
 def transform(pixels: Floats) -> Floats:
     """8×8 orthonormal DCT of blocks of shape (n, 64)."""
-    return product(pixels, _dct64())
+    return product(pixels, _forward())
 
 
-def bits(coefficients: Floats, step: float) -> float:
-    """Estimated bits of the quantised coefficients.
+def untransform(coefficients: Floats) -> Floats:
+    """Inverse of :func:`transform`."""
+    return product(coefficients, _backward())
 
-    Half of log2(1 + (c / q)²) each: the rate of a Gaussian component at distortion q²
+
+def quantisation_step(qp: Floats) -> Floats:
+    """H.264's quantiser step for a QP, in luma levels of an orthonormal transform: it doubles
+    every 6 QP and is 1 at QP 4 (ITU-T H.264, 8.5.9)."""
+    return np.exp2((np.asarray(qp, np.float32) - 4) / 6)
+
+
+def bits(coefficients: Floats, steps: Floats) -> float:
+    """Estimated bits of quantised blocks.
+
+    Half of log2(1 + (c / q)²) a coefficient: the rate of a Gaussian component at distortion q²
     (Cover and Thomas, Elements of Information Theory, 10.3), smooth down to zero.
+
+    Args:
+        coefficients: shape (blocks, 64).
+        steps: quantiser step of each block.
     """
-    scaled = coefficients * np.float32(1 / step)
+    scaled = coefficients * (1 / steps)[:, None]
     np.multiply(scaled, scaled, out=scaled)
     np.log1p(scaled, out=scaled)
     return float(scaled.sum(dtype=np.float64)) * 0.5 / float(np.log(2))
 
 
-def quantisation_step(qp: float) -> float:
-    """H.264's quantiser step for a QP, in luma levels of an orthonormal transform: it doubles
-    every 6 QP and is 1 at QP 4 (ITU-T H.264, 8.5.9)."""
-    return float(2 ** ((qp - 4) / 6))
-
-
-def quantised(coefficients: Floats, step: float) -> Floats:
-    """Coefficients after quantisation with the dead zone of an inter encoder (rounding 1/3)."""
-    levels = np.floor(np.abs(coefficients) / np.float32(step) + np.float32(1 / 3))
-    return np.asarray(np.sign(coefficients) * levels * np.float32(step), np.float32)
-
-
-def untransform(coefficients: Floats) -> Floats:
-    """Inverse of :func:`transform`."""
-    return product(coefficients, np.ascontiguousarray(_dct64().T))
-
-
-def unblocks(pixels: Floats, height: int, width: int) -> Floats:
-    """Inverse of :func:`blocks` for a picture whose sides are multiples of 8."""
-    cut = pixels.reshape(height // 8, width // 8, 8, 8).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(cut).reshape(height, width)
+def quantised(coefficients: Floats, steps: Floats) -> Floats:
+    """Coefficients after quantisation with the dead zone of an intra encoder (rounding 1/3)."""
+    each = steps[:, None]
+    levels = np.floor(np.abs(coefficients) / each + np.float32(1 / 3))
+    return np.asarray(np.sign(coefficients) * levels * each, np.float32)

@@ -17,23 +17,33 @@ def _asset(name: str) -> str:
     return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def page(title: str, body: list[object], *, data: object = None, script: str = "page.js") -> str:
+def page(
+    title: str,
+    body: list[object],
+    *,
+    data: object = None,
+    scripts: Sequence[str] = ("page.js",),
+    styles: Sequence[str] = ("page.css",),
+    allow: str = "",
+) -> str:
     """A complete HTML document.
 
     Args:
         title: plain text, escaped here.
         body: children of ``<body>``.
-        data: anything JSON can hold, for the script to read.
+        data: anything JSON can hold, for the scripts to read.
+        scripts, styles: files of ``assets``, written into the page.
+        allow: further directives of the content security policy.
 
-    The content security policy allows the page's own script by its hash and pictures from data
-    addresses; whatever a hostile name might smuggle in would not run.
+    The policy allows the page's own scripts by their hashes and pictures from data addresses;
+    whatever a hostile name might smuggle in would not run.
     """
-    code = _asset(script)
-    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    codes = [_asset(name) for name in scripts]
     policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';"
-        " img-src data:; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+        f" form-action 'none'; script-src {' '.join(_hash(code) for code in codes)}"
     )
+    policy += f"; {allow}" if allow else ""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -42,17 +52,19 @@ def page(title: str, body: list[object], *, data: object = None, script: str = "
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content="pertitle"),
         tag("title", title),
-        Markup(f"<style>{_asset('page.css')}</style>"),
+        [Markup(f"<style>{_asset(name)}</style>") for name in styles],
     )
     # "<" never appears raw, so no text inside can close the element.
     packed = json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
-    tail = [
-        Markup(f'<script type="application/json" id="data">{packed}</script>'),
-        Markup(f"<script>{code}</script>"),
-    ]
+    holder = Markup(f'<script type="application/json" id="data">{packed}</script>')
+    tail = [Markup(f"<script>{code}</script>") for code in codes]
     return "<!doctype html>\n" + tag(
-        "html", head, tag("body", body, tail if data is not None else tail[1:]), lang="en"
+        "html", head, tag("body", body, holder if data is not None else None, tail), lang="en"
     )
+
+
+def _hash(code: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
 
 
 def section(name: str, heading: str, *children: object) -> Markup:

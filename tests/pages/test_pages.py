@@ -18,7 +18,6 @@ import pytest
 from pertitle.report import write_batch_report, write_title_report
 from tests.report import example
 
-HERE = Path(__file__).parent
 PAGES = ("title.html", "hostile.html", "bare.html", "batch.html")
 
 pytestmark = pytest.mark.skipif(
@@ -27,17 +26,9 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def seen(checks: Path) -> dict[str, dict[str, Any]]:
     """What the browser says of each page."""
-    for program in ("node", "npm", "chromium"):
-        assert shutil.which(program), f"{program} is not installed"
-    folder = tmp_path_factory.mktemp("pages")
-    for name in ("package.json", "check.mjs"):
-        shutil.copy(HERE / name, folder)
-    subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
-        cwd=folder, check=True, timeout=300,
-    )  # fmt: skip
+    folder = checks
     for name, make in zip(PAGES, (example.title, example.hostile, example.bare), strict=False):
         result = make()
         example.write_thumbnails(result, folder / "thumbnails")

@@ -1,0 +1,155 @@
+"""A page that plays a finished package and lays two rungs over one another.
+
+The page carries its player (hls.js, Apache-2.0, unchanged from its npm package; see
+``assets/vendor``). Browsers fetch segments only over HTTP, so it has to be served:
+:func:`preview_server` does that on this machine.
+"""
+
+from __future__ import annotations
+
+import functools
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from pertitle.records import TitleResult
+from pertitle.report import page, words
+from pertitle.report.fixed import own_points
+from pertitle.report.markup import Markup, tag
+from pertitle.serial import write_text
+
+NAME = "preview.html"
+_ALLOW = "connect-src 'self'; media-src blob: 'self'; worker-src blob:"
+
+
+def write_preview(result: TitleResult, folder: Path) -> Path:
+    """Write ``preview.html`` into a title's folder, beside its package.
+
+    Returns:
+        The file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    target = folder / NAME
+    write_text(target, preview_page(result))
+    return target
+
+
+def preview_page(result: TitleResult) -> str:
+    """The page as text; see :func:`write_preview`."""
+    names = [
+        f"{r.rung.width}×{r.rung.height}, {words.kbps(r.average_kbps)},"
+        f" VMAF {r.verification.vmaf:.1f}"
+        for r in result.renditions
+    ]
+    size = result.plan.analysis.treatment.size
+    rate = result.plan.analysis.treatment.frame_rate
+    body: list[object] = [
+        tag("header", tag("h1", result.name), tag("p", _hint(result))),
+        tag(
+            "main",
+            tag(
+                "section",
+                tag("h2", "Two rungs at the same frame", id="h-stage"),
+                tag(
+                    "div",
+                    tag("video", id="a", playsinline=True, preload="auto", aria_label="Left rung"),
+                    tag("video", id="b", playsinline=True, preload="auto", muted=True,
+                        aria_label="Right rung"),
+                    tag("div", id="divider"),
+                    tag("span", "", id="name-a", class_="over"),
+                    tag("span", "", id="name-b", class_="over right"),
+                    id="stage", style=f"aspect-ratio:{size.width}/{size.height}",
+                ),
+                _slider("split", "Divider", 100, 50),
+                _slider("seek", "Time", 1000, 0),
+                tag(
+                    "div",
+                    [
+                        tag("button", label, type="button", id=name)
+                        for name, label in (("play", "Play"), ("back", "Frame back"),
+                                            ("forward", "Frame on"), ("sound", "Sound off"),
+                                            ("zoom", "Zoom 2×"))
+                    ],
+                    tag("output", "", id="clock"),
+                    class_="switches",
+                ),
+                tag(
+                    "div",
+                    tag("label", "Left ", tag("select", id="rung-a")),
+                    tag("label", "Right ", tag("select", id="rung-b")),
+                    class_="choices",
+                ),
+                tag("p", "Drag in the picture to move the divider. Keys: space plays, comma and"
+                    " full stop step a frame, the arrows on the divider move it.",
+                    class_="fine"),
+                tag("p", "", id="trouble", class_="bad", role="alert"),
+                aria_labelledby="h-stage",
+            ),
+        ),
+        tag("footer", tag("p", "Written by pertitle. Plays with hls.js (Apache-2.0).")),
+    ]  # fmt: skip
+    return page.page(
+        f"{result.name}: preview",
+        body,
+        data={
+            "master": result.package.hls_master,
+            "names": names,
+            "rate": [rate.numerator, rate.denominator],
+        },
+        scripts=("vendor/hls.min.js", "preview.js"),
+        styles=("page.css", "preview.css"),
+        allow=_ALLOW,
+    )
+
+
+def _hint(result: TitleResult) -> str:
+    points = own_points(result.plan.ladder, result.renditions)
+    return f"{words.count(len(points), 'rung')}, {words.codec(result.plan.ladder.codec)}"
+
+
+def _slider(name: str, label: str, high: int, value: int) -> Markup:
+    return tag(
+        "label",
+        tag("span", label),
+        tag("input", id=name, type="range", min=0, max=high, value=value, step="any"),
+        class_="slider",
+    )
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    extensions_map = {  # noqa: RUF012  (the base class declares it so)
+        ".html": "text/html; charset=utf-8",
+        ".m3u8": "application/vnd.apple.mpegurl",
+        ".mpd": "application/dash+xml",
+        ".m4s": "video/iso.segment",
+        ".mp4": "video/mp4",
+        ".jpg": "image/jpeg",
+        ".webp": "image/webp",
+        ".json": "application/json",
+        ".vtt": "text/vtt",
+        "": "application/octet-stream",
+    }
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing: the terminal belongs to the caller."""
+
+    def list_directory(self, path: object) -> None:
+        """Folders are not listed."""
+        self.send_error(404)
+
+
+def preview_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server of one folder for this machine alone; call ``serve_forever`` on it.
+
+    Args:
+        folder: a title's folder.
+        port: 0 for any free one; ``server.server_address[1]`` tells which it became.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    handler = functools.partial(_Handler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server.daemon_threads = True
+    return server

@@ -9,9 +9,16 @@ import numpy as np
 
 from pertitle.analysis import motion, spatial
 from pertitle.analysis.coding import ToyEncoder, code_picture
-from pertitle.analysis.fidelity import Fidelity, cut, tiles
+from pertitle.analysis.fidelity import Fidelity, Reference, cut, tiles
 from pertitle.analysis.frames import Decoder, Picture, Pyramid, decoder, resize, thumbnail
-from pertitle.analysis.registry import CODING_CRFS, LINES, REGISTRY, SCALES, aggregates
+from pertitle.analysis.registry import (
+    CODING_CRFS,
+    LINES,
+    QUALITY_SCALES,
+    REGISTRY,
+    SCALES,
+    aggregates,
+)
 from pertitle.errors import SourceError
 from pertitle.records import FULL_HD, Source, Treatment, Window
 
@@ -19,7 +26,7 @@ GROUPS = 6
 """Groups of pictures measured in a title of one window; of more windows, a share each."""
 MAX_GROUPS = 15
 FIDELITY_PICTURES = 3
-FIDELITY_TILES = 5
+FIDELITY_TILES = 4
 BPP_FLOOR = 2.0**-9
 """Bits a pixel added before a logarithm: what an empty picture costs an encoder at least."""
 # How much better than H.264 the usual encoders of a codec do, as log2 of the bitrate ratio.
@@ -136,7 +143,7 @@ class _Collected:
             self._add_fidelity(group.last, tree)
 
     def _add_fidelity(self, picture: Pyramid, tree: spatial.Floats) -> None:
-        reference = cut(picture.at(self._display), self._boxes)
+        reference = [Reference(tile) for tile in cut(picture.at(self._display), self._boxes)]
         seen: dict[tuple[int, int], str] = {}
         for name, lines, crf in fidelity_names(self._size.height):
             if (lines, crf) in seen:
@@ -187,8 +194,8 @@ def _group_starts(frames: int, groups: int) -> set[int]:
 def fidelity_names(height: int) -> list[tuple[str, int, int]]:
     """(name, lines, CRF or 0) of every degradation looked at; none is above the source."""
     names = [(h, min(int(h), height), 0) for h in LINES]
-    names += [("half", max(2, height // 4 * 2), 0), ("quarter", max(2, height // 8 * 2), 0)]
-    for scale in SCALES:
+    names.append(("half", max(2, height // 4 * 2), 0))
+    for scale in QUALITY_SCALES:
         lines = height if scale == "native" else min(int(scale), height)
         names += [(f"{scale}_crf{crf}", lines, crf) for crf in CODING_CRFS]
     return names

@@ -41,34 +41,62 @@ def cut(plane: Plane, boxes: Sequence[tuple[int, int, int, int]]) -> list[Floats
     return [plane[y : y + h, x : x + w].astype(np.float32) for x, y, w, h in boxes]
 
 
-def vif_scales(reference: Floats, distorted: Floats) -> tuple[list[float], list[float]]:
-    """Pixel-domain visual information fidelity at four scales: numerators and denominators.
+def _blurs(scale: int) -> tuple[tuple[int, int], float]:
+    side = 2 ** (4 - scale) + 1
+    return (side, side), side / 5
+
+
+def _half(plane: Floats, scale: int) -> Floats:
+    return np.asarray(cv2.GaussianBlur(plane, *_blurs(scale))[::2, ::2], np.float32)
+
+
+class Reference:
+    """A tile of the source with what every comparison needs of it, taken once."""
+
+    def __init__(self, tile: Floats) -> None:
+        self.pixels = tile
+        self.planes: list[tuple[Floats, Floats, Floats]] = []
+        self.vif = np.zeros(4)
+        plane = tile
+        for scale in range(4):
+            if scale:
+                plane = _half(plane, scale)
+            if min(plane.shape) < 4:
+                break
+            mean, variance = _moments(plane, scale)
+            self.planes.append((plane, mean, variance))
+            self.vif[scale] = float(np.log2(1 + variance / EYE_NOISE).sum())
+        self.bands = _bands(tile)
+        self.cubes = [[np.abs(band) ** 3 for band in level] for level in self.bands]
+        self.detail = sum(
+            weight * sum(float(cube.sum()) ** (1 / 3) for cube in level)
+            for weight, level in zip(_CSF, self.cubes, strict=False)
+        )
+
+
+def _moments(plane: Floats, scale: int) -> tuple[Floats, Floats]:
+    blur = _blurs(scale)
+    mean = cv2.GaussianBlur(plane, *blur)
+    variance = np.maximum(cv2.GaussianBlur(plane * plane, *blur) - mean * mean, 0)
+    return np.asarray(mean, np.float32), np.asarray(variance, np.float32)
+
+
+def vif_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
+    """Visual information that a distorted tile keeps at four scales, finest first.
 
     Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the form that
-    VMAF takes it (one Gaussian window a scale).
+    VMAF takes it (one Gaussian window a scale). Divided by ``Reference.vif`` it is VIF.
     """
-    numerators, denominators = [], []
-    for scale in range(4):
-        side = 2 ** (4 - scale) + 1
-        blur = ((side, side), side / 5)
+    kept = np.zeros(4)
+    for scale, (plane, mean_r, var_r) in enumerate(reference.planes):
         if scale:
-            reference = _half(reference, blur)
-            distorted = _half(distorted, blur)
-        if min(reference.shape) < 4:
-            break
-        mean_r, mean_d = cv2.GaussianBlur(reference, *blur), cv2.GaussianBlur(distorted, *blur)
-        var_r = np.maximum(cv2.GaussianBlur(reference * reference, *blur) - mean_r * mean_r, 0)
-        var_d = np.maximum(cv2.GaussianBlur(distorted * distorted, *blur) - mean_d * mean_d, 0)
-        both = cv2.GaussianBlur(reference * distorted, *blur) - mean_r * mean_d
+            distorted = _half(distorted, scale)
+        mean_d, var_d = _moments(distorted, scale)
+        both = cv2.GaussianBlur(plane * distorted, *_blurs(scale)) - mean_r * mean_d
         gain = np.clip(both / (var_r + 1e-6), 0, None)
         noise = np.maximum(var_d - gain * both, 1e-6)
-        numerators.append(float(np.log2(1 + gain * gain * var_r / (noise + EYE_NOISE)).sum()))
-        denominators.append(float(np.log2(1 + var_r / EYE_NOISE).sum()))
-    return numerators, denominators
-
-
-def _half(plane: Floats, blur: tuple[tuple[int, int], float]) -> Floats:
-    return np.asarray(cv2.GaussianBlur(plane, *blur)[::2, ::2], np.float32)
+        kept[scale] = np.log2(1 + gain * gain * var_r / (noise + EYE_NOISE)).sum()
+    return kept
 
 
 _DB2 = np.array([0.4829629131, 0.8365163037, 0.2241438680, -0.1294095226], np.float32)
@@ -77,38 +105,39 @@ _CSF = (0.031, 0.069, 0.104, 0.115)
 """Weights of the four wavelet levels, roughly the contrast sensitivity of VMAF's ADM."""
 
 
-def detail_scales(reference: Floats, distorted: Floats) -> tuple[float, float]:
-    """Detail kept and detail there was, summed over wavelet bands with a cubic norm.
+def detail_kept(reference: Reference, distorted: Floats) -> float:
+    """Detail that a distorted tile keeps, summed over wavelet bands with a cubic norm.
 
     After Li, Zhang, Ma and Ngan, "Image quality assessment by separately evaluating detail
-    losses and additive impairments", IEEE TMM 2011, without its contrast masking.
+    losses and additive impairments", IEEE TMM 2011, without its contrast masking. Divided by
+    ``Reference.detail`` it is a share.
     """
-    kept = there = 0.0
-    for weight in _CSF:
-        if min(reference.shape) < 8:
-            break
-        bands_r, reference = _wavelet(reference)
-        bands_d, distorted = _wavelet(distorted)
-        for r, d in zip(bands_r, bands_d, strict=True):
+    kept = 0.0
+    levels = zip(_CSF, reference.bands, reference.cubes, _bands(distorted), strict=False)
+    for weight, bands_r, cubes, bands_d in levels:
+        for r, cube, d in zip(bands_r, cubes, bands_d, strict=True):
             share = np.clip(d / np.where(np.abs(r) < 1e-3, 1e-3, r), 0, 1)
-            size = np.abs(r)
-            cube = size * size * size
-            there += weight * float(cube.sum()) ** (1 / 3)
             kept += weight * float((share * share * share * cube).sum()) ** (1 / 3)
-    return kept, there
+    return kept
 
 
-def _wavelet(plane: Floats) -> tuple[list[Floats], Floats]:
+def _bands(plane: Floats) -> list[list[Floats]]:
+    """Horizontal, vertical and diagonal detail of up to four Daubechies-2 wavelet levels."""
     low, high = _DB2[None, :], _DB2_HIGH[None, :]
-    rows_low = cv2.filter2D(plane, -1, low)[:, ::2]
-    rows_high = cv2.filter2D(plane, -1, high)[:, ::2]
-    smooth = cv2.filter2D(rows_low, -1, low.T)[::2]
-    bands = [
-        cv2.filter2D(rows_low, -1, high.T)[::2],
-        cv2.filter2D(rows_high, -1, low.T)[::2],
-        cv2.filter2D(rows_high, -1, high.T)[::2],
-    ]
-    return [np.asarray(b, np.float32) for b in bands], np.asarray(smooth, np.float32)
+    levels = []
+    for _ in _CSF:
+        if min(plane.shape) < 8:
+            break
+        rows_low = cv2.filter2D(plane, -1, low)[:, ::2]
+        rows_high = cv2.filter2D(plane, -1, high)[:, ::2]
+        level = [
+            cv2.filter2D(rows_low, -1, high.T)[::2],
+            cv2.filter2D(rows_high, -1, low.T)[::2],
+            cv2.filter2D(rows_high, -1, high.T)[::2],
+        ]
+        levels.append([np.asarray(band, np.float32) for band in level])
+        plane = np.asarray(cv2.filter2D(rows_low, -1, low.T)[::2], np.float32)
+    return levels
 
 
 class Fidelity:
@@ -120,14 +149,12 @@ class Fidelity:
         self._error = 0.0
         self._pixels = 0
 
-    def add(self, reference: Floats, distorted: Floats) -> None:
+    def add(self, reference: Reference, distorted: Floats) -> None:
         """Compare a tile with what became of it."""
-        numerators, denominators = vif_scales(reference, distorted)
-        self._vif[0, : len(numerators)] += numerators
-        self._vif[1, : len(denominators)] += denominators
-        self._detail += detail_scales(reference, distorted)
-        self._error += float(((reference - distorted) ** 2).sum(dtype=np.float64))
-        self._pixels += reference.size
+        self._vif += (vif_kept(reference, distorted), reference.vif)
+        self._detail += (detail_kept(reference, distorted), reference.detail)
+        self._error += float(((reference.pixels - distorted) ** 2).sum(dtype=np.float64))
+        self._pixels += reference.pixels.size
 
     @property
     def vif_by_scale(self) -> NDArray[np.float64]:

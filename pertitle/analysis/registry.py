@@ -96,8 +96,9 @@ _STATISTICS = {
     "min": "least over pictures",
 }
 LINES = ("720", "540", "432", "360", "240")
-RATIOS = ("half", "quarter")
+HALF = "half"
 SCALES = ("native", "540", "360", "240")
+QUALITY_SCALES = ("native", "540", "240")
 CODING_CRFS = (22, 32, 42)
 
 
@@ -119,7 +120,6 @@ def _place(name: str) -> str:
     return {
         "native": "the source's size",
         "half": "half its lines",
-        "quarter": "a quarter of its lines",
     }.get(name, f"{name} lines")
 
 
@@ -140,13 +140,14 @@ def _build() -> dict[str, Feature]:
             features[f"key_{scale}_crf{crf}"] = Feature(
                 "log2(kbit)", f"toy coding at {at}, CRF {crf}: a key picture", RATE
             )
-            features[f"vmaf_{scale}_crf{crf}"] = Feature(
-                "VMAF", f"estimated VMAF of toy coding at {at}, CRF {crf}, at the display", VMAF
-            )
+            if scale in QUALITY_SCALES:
+                features[f"vmaf_{scale}_crf{crf}"] = Feature(
+                    "VMAF", f"estimated VMAF of toy coding at {at}, CRF {crf}", VMAF
+                )
         features[f"predicted_share_{scale}"] = Feature(
             "share", f"information at {at} that prediction in time supplies"
         )
-    for name in (*LINES, *RATIOS):
+    for name in (*LINES, HALF):
         at = _place(name)
         features[f"vmaf_{name}"] = Feature("VMAF", f"estimated VMAF after {at} and back", VMAF)
         features[f"vif_{name}"] = Feature("share", f"VIF after scaling to {at} and back", VIF)

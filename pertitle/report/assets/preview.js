@@ -5,7 +5,7 @@
   const stage = get("stage"), trouble = get("trouble");
   const frame = data.rate[1] / data.rate[0];
   const sides = ["a", "b"].map((key) => ({
-    video: get(key), select: get(`rung-${key}`), name: get(`name-${key}`), hls: null, order: [],
+    video: get(key), select: get(`rung-${key}`), name: get(`name-${key}`), hls: null, order: [], stale: false,
   }));
   const [left, right] = sides;
   const fail = (text) => { trouble.textContent = text; };
@@ -48,12 +48,20 @@
       side.select.value = String(side.order[chosen(side.order.length)]);
       choose(side);
     });
+    // A paused picture stays as it was decoded until it is sought again.
+    hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag }) => {
+      const time = side.video.currentTime;
+      if (!side.stale || frag.type !== "main" || frag.start > time || time >= frag.end) return;
+      side.stale = false;
+      if (side.video.paused) side.video.currentTime = (frameOf(time) + 0.5) * frame;
+    });
     hls.loadSource(data.master);
     hls.attachMedia(side.video);
   }
 
   function choose(side) {
     const level = Number(side.select.value);
+    side.stale = true;
     side.hls.currentLevel = level;
     side.name.textContent = side.select.selectedOptions[0].textContent;
   }

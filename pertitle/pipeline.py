@@ -451,6 +451,7 @@ def _run(
     given: TitlePlan | None = None,
 ) -> BatchResult:
     started = time.monotonic()
+    out = out.absolute()  # children run in other working directories
     lock = threading.Lock()
 
     def emit(event: events.Event) -> None:
@@ -472,7 +473,7 @@ def _run(
         outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
         stop.check()
         result = BatchResult(
-            out=out.absolute(),
+            out=out,
             titles=tuple(o for o in outcomes if isinstance(o, TitleResult)),
             failures=tuple(o for o in outcomes if isinstance(o, TitleFailure)),
             seconds=time.monotonic() - started,

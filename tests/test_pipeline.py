@@ -100,11 +100,12 @@ def test_a_second_run_touches_nothing(delivered: tuple[Path, list[object]], clip
     assert before == {p: p.stat().st_mtime_ns for p in (delivered[0] / "scene").rglob("*")}
 
 
-def test_a_plan_file_delivers_the_same_ladder(
-    delivered: tuple[Path, list[object]], tmp_path: Path
+def test_a_plan_file_delivers_the_same_ladder_into_a_relative_folder(
+    delivered: tuple[Path, list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = delivered[0] / "scene/plan.json"
-    batch = encode_plan(file, tmp_path / "out", thumbnails=0)
+    monkeypatch.chdir(tmp_path)
+    batch = encode_plan(file, Path("out"), thumbnails=0)
     assert batch.ok, batch.failures
     plan, _ = read_plan(file)
     assert batch.titles[0].plan.ladder.rungs == plan.ladder.rungs

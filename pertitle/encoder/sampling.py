@@ -1,10 +1,10 @@
 """How many frames must be looked at to know a title's mean: stratified two-stage sampling.
 
 The title is cut into strata of about equal length, whose borders move to a nearby shot cut. A
-*round* puts one window of neighbouring frames at a random place into every stratum. Stage one is
-two rounds, from which the variance within strata is told; stage two adds as many rounds as the
-wanted interval needs (Stein, "A two-sample test for a linear hypothesis whose power is
-independent of the variance", 1945; Cochran, *Sampling Techniques*, 1977, chapters 5 and 9).
+*round* draws one window of neighbouring frames from every stratum, at random and without putting
+it back. Stage one is two rounds, from which the variance within strata is told; stage two adds as
+many rounds as the wanted interval needs (Stein, "A two-sample test for a linear hypothesis whose
+power is independent of the variance", 1945; Cochran, *Sampling Techniques*, 1977, chapters 2, 5).
 """
 
 from __future__ import annotations
@@ -55,9 +55,14 @@ class Design:
         self.frames = frames
         self.borders = strata_borders(frames, cuts)
         rng = np.random.default_rng(seed)
-        # A random start and then a golden-ratio walk: later windows of a stratum fall between
-        # the earlier ones, so that they hardly overlap however many rounds there are.
-        self._starts = rng.random(len(self.borders) - 1)
+        self._windows: list[tuple[Span, ...]] = []
+        for low, high in zip(self.borders, self.borders[1:], strict=False):
+            count = max(1, (high - low) // WINDOW_FRAMES)
+            length = min(WINDOW_FRAMES, high - low)
+            # The frames left over lie before or behind the windows, by chance.
+            first = low + int(rng.integers(high - low - count * length + 1))
+            order = rng.permutation(count)
+            self._windows.append(tuple(Span(first + int(i) * length, length) for i in order))
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -66,14 +71,7 @@ class Design:
 
     def round(self, number: int) -> tuple[Span, ...]:
         """The windows of one round, numbered from 0, one a stratum."""
-        golden = (math.sqrt(5) - 1) / 2
-        spans = []
-        for i, start in enumerate(self._starts):
-            low, high = self.borders[i], self.borders[i + 1]
-            length = min(WINDOW_FRAMES, high - low)
-            place = (start + number * golden) % 1.0
-            spans.append(Span(low + int(place * (high - low - length + 1)), length))
-        return tuple(spans)
+        return tuple(windows[number % len(windows)] for windows in self._windows)
 
     def exact_is_cheaper(self, rounds: int) -> bool:
         """The rounds would look at most of the title anyway."""
@@ -110,8 +108,8 @@ def estimate(
         raise ValueError("a variance needs two rounds")
     weights = design.weights
     mean = float(weights @ values.mean(axis=0))
-    lengths = np.diff(design.borders)
-    unseen = np.clip(1 - count * WINDOW_FRAMES / lengths, 0.0, 1.0)
+    # What is drawn from few without being put back says more (Cochran, section 2.6).
+    unseen = np.clip(1 - count * WINDOW_FRAMES / np.diff(design.borders), 0.0, 1.0)
     parts = weights**2 * values.var(axis=0, ddof=1) / count * unseen
     variance = float(parts.sum())
     if variance <= 0:

@@ -21,7 +21,7 @@ SHOT_MARGIN = 0.35
 """Seconds at either end of a shot where no sample is taken: dissolves live there."""
 WINDOW = 0.35
 """Seconds on each side of a sample in which a better frame is sought …"""
-CONTEXT = 0.65
+CONTEXT = 0.7
 """… and further seconds that only tell what surrounds it."""
 MAX_WINDOW_FRAMES = 56
 FACE_SAMPLES = 48

@@ -18,7 +18,7 @@ DISSOLVE_STEPS = (None, 12.0, 20.0, 28.0)
 DISSOLVE_RESIDUAL = 0.5
 """Largest distance from a weighted mean of the two sides, relative to their difference; in
 dissolves with motion on both sides it is 0.04 to 0.5, in motion alone mostly above 0.4."""
-DISSOLVE_ENDS = (0.0, 0.1, 0.15, 0.25)
+DISSOLVE_ENDS = (0.0, 0.1, 0.15, 0.2)
 """Shares of either side nearer than which a frame counts as that side; shorter lags see them."""
 FADE_GAINS = (0.05, 0.1, 0.16, None)
 """Relative change of contrast in a fade at each lag."""
@@ -28,7 +28,7 @@ FLASH_STEP = 20.0
 FLASH_SIDE = 0.4
 """Seconds on each side of a flash in which its surroundings are sought."""
 CUT_STEP = 22.0
-MARGIN = 0.13
+MARGIN = 0.17
 
 
 def shrink(grey: Image) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ Before any click the posterior mean is proportional to the content score.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,9 +114,9 @@ def design(features: Floats, levels: Sequence[str], keys: Sequence[str]) -> spar
     blocks = [cache[key] for key in keys]
     sizes = np.array([len(block) for block in blocks])
     flat = np.concatenate([np.array(block) for block in blocks]) if count else np.zeros(0)
-    columns = (flat[:, None] * width + np.arange(width)).ravel().astype(np.int64)
+    columns = (flat[:, None] * width + np.arange(width)).ravel().astype(np.int32)
     values = np.repeat(features, sizes, axis=0).ravel()
-    starts = np.concatenate([[0], np.cumsum(sizes * width)])
+    starts = np.concatenate([[0], np.cumsum(sizes * width)]).astype(np.int32)
     return sparse.csr_array((values, columns, starts), shape=(count, width * (len(levels) + 1)))
 
 
@@ -359,5 +360,5 @@ def load(data: bytes) -> Model:
                 contexts=dict(zip(keys, map(int, arrays["context_numbers"]), strict=True)),
                 events=int(arrays["events"]),
             )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError(f"the learned ranking is damaged: {error}") from error

@@ -82,6 +82,12 @@ class Cells:
     dispersion: float
 
 
+_CELL_COLUMNS = [
+    ("thumbnail", "i8"), ("context", "i8"), ("position", "i8"), ("weight", "f8"),
+    ("square", "f8"), ("reward", "f8"), ("events", "i8"),
+]  # fmt: skip
+
+
 class Store:
     """An open store; use it as a context manager. Made if the file does not exist.
 
@@ -104,12 +110,13 @@ class Store:
                 raise ModelError(f"{path} is no thumbnail store of version {SCHEMA}")
         except sqlite3.Error as error:
             raise ModelError(f"{path} is no thumbnail store: {error}") from error
+        self._write = create
         self._ids: dict[tuple[str, str], int] = {}
         self._contexts: dict[str, int] = {}
         self._known: set[int] = set()
 
     def __enter__(self) -> Store:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("BEGIN IMMEDIATE" if self._write else "BEGIN")
         return self
 
     def __exit__(
@@ -259,16 +266,17 @@ class Store:
             f" SUM({weight} * {weight}), SUM({weight} * reward), COUNT(*) {known}"
             " GROUP BY event.thumbnail, context, position"
             " ORDER BY event.thumbnail, context, position"
-        ).fetchall()
-        table = np.array(rows, dtype=np.float64).reshape(-1, 7)
+        )
+        # Read row by row: as Python objects a million rows would take half a gigabyte.
+        table = np.fromiter(rows, dtype=_CELL_COLUMNS)
         return Cells(
-            table[:, 0].astype(np.int64),
-            table[:, 1].astype(np.int64),
-            table[:, 2].astype(np.int64),
-            table[:, 3],
-            table[:, 4],
-            table[:, 5],
-            table[:, 6].astype(np.int64),
+            table["thumbnail"],
+            table["context"],
+            table["position"],
+            table["weight"],
+            table["square"],
+            table["reward"],
+            table["events"],
             float(squares / rewards) if rewards else 1.0,
         )
 
@@ -299,6 +307,30 @@ class Store:
             [(row[0], row[1], row[2]) for row in rows],
             features.reshape(-1, len(FEATURES)).astype(np.float64),
         )
+
+    def everything(self) -> tuple[list[tuple[int, str, str]], NDArray[np.float64]]:
+        """As :meth:`candidates`, with those that a later run of their title replaced: their
+        events still teach what the features are worth."""
+        rows = self._db.execute(
+            "SELECT id, title, name, features FROM thumbnail WHERE features IS NOT NULL"
+        ).fetchall()
+        features = np.frombuffer(b"".join(row[3] for row in rows), dtype="<f4")
+        return (
+            [(row[0], row[1], row[2]) for row in rows],
+            features.reshape(-1, len(FEATURES)).astype(np.float64),
+        )
+
+    def find(self, title: str, name: str) -> int:
+        """Number of a registered thumbnail by its id or one of its files; -1 if unknown."""
+        number = self._ids.get((title, name))
+        if number is None:
+            row = self._db.execute(
+                "SELECT id FROM thumbnail WHERE title = ? AND name = ? AND features IS NOT NULL"
+                " UNION ALL SELECT thumbnail FROM alias WHERE title = ? AND file = ?",
+                (title, name, title, name),
+            ).fetchone()
+            number = self._ids[title, name] = -1 if row is None else int(row[0])
+        return number
 
     def contexts(self) -> dict[int, str]:
         """Context keys by number."""

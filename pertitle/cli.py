@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_corpus(commands)
     add_train(commands)
     add_evaluate(commands)
+    _add_compare(commands)
     _add_cache(commands)
     _add_doctor(commands)
     return parser
@@ -113,6 +114,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
     parser.add_argument("--jobs", type=whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    parser.add_argument("--preview", action="store_true", help="add a page that plays the package")
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)
@@ -273,6 +275,32 @@ def _thumbs(arguments: argparse.Namespace) -> int:
         write_json_file(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_thumbnails(thumbnails)
+    return EXIT_OK
+
+
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="compare two plans or delivered titles",
+        description="BD-rate and rungs of two ladders of one title. A and B are plan files,"
+        " result files or title folders.",
+    )
+    parser.add_argument("first", type=Path, metavar="A")
+    parser.add_argument("second", type=Path, metavar="B")
+    add_general(parser)
+    parser.set_defaults(handler=_compare)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from pertitle import compare, terminal
+    from pertitle.serial import to_json
+
+    sides = compare.read_side(arguments.first), compare.read_side(arguments.second)
+    comparison = compare.compare_ladders(*sides)
+    if arguments.json:
+        write_json_file(arguments.json, {"version": 1, **to_json(comparison)})
+    if not arguments.quiet and arguments.json != "-":
+        terminal.print_comparison(comparison)
     return EXIT_OK
 
 

@@ -18,6 +18,7 @@ from pertitle.encoder import (
     check_package,
     encode_audio,
     encode_renditions,
+    extract_subtitles,
     package,
 )
 from pertitle.encoder.codecs import Codec, codec_named
@@ -83,9 +84,11 @@ def deliver(
         ProcessError: ffmpeg or the packager failed.
     """
     renditions = _renditions(plan, options, toolbox, space, steps)
-    with steps.stage("audio", float(len(plan.analysis.source.audio)), "tracks"):
-        audio = encode_audio(
-            toolbox, plan.analysis, frames=renditions[0].frames, folder=space.kept("audio")
+    frames, analysis = renditions[0].frames, plan.analysis
+    with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
+        audio = encode_audio(toolbox, analysis, frames=frames, folder=space.kept("audio"))
+        subtitles = extract_subtitles(
+            toolbox, analysis, frames=frames, folder=space.kept("subtitles")
         )
     staged = space.staged("package")
     with steps.stage("packaging"):
@@ -96,6 +99,7 @@ def deliver(
             folder=staged,
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
+            subtitles=subtitles,
         )
         check_package(
             staged,
@@ -104,6 +108,7 @@ def deliver(
             audio,
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
+            subtitles=subtitles,
         )
     marks = {finished.hls_master, finished.dash_manifest}
     entries = sorted((p.name for p in staged.iterdir()), key=lambda name: (name in marks, name))

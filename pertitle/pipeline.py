@@ -55,6 +55,7 @@ from pertitle.records import (
     TitleResult,
 )
 from pertitle.report import write_batch_report, write_title_report
+from pertitle.report.preview import write_preview
 from pertitle.serial import from_json, to_json, write_json, write_text
 from pertitle.tools import Toolbox, find_toolbox
 from pertitle.workspace import FORMAT, Workspace, fingerprint, key_of, locked, plan_key, title_key
@@ -328,6 +329,8 @@ def _deliver_title(
         result, space.folder / "report.html", thumbnails_folder=space.folder / "thumbnails"
     )
     (space.folder / "error.log").unlink(missing_ok=True)
+    if work.options.preview:
+        write_preview(result, space.folder)
     write_json(space.folder / "result.json", {"version": 1, "key": key, **to_json(result)})
     if not keep_work:
         space.clear()

@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from pertitle import events
+from pertitle import compare, events
 from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
 from pertitle.tools import Check
 
@@ -370,3 +370,17 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
             shares = (f"{scores[name]:.0%}" for name in ("vmaf_coverage", "bitrate_coverage"))
             table.add_row(str(count), *(f"{scores[name]:.2f}" for name in names), *shares)
         Console().print(table)
+
+
+def print_comparison(comparison: compare.LadderComparison) -> None:
+    """The result of ``pertitle compare`` for people: a sentence, the rungs, a plot."""
+    console = Console()
+    table = Table()
+    for name in compare.COLUMNS:
+        table.add_column(name, justify="right")
+    for row in compare.table(comparison):
+        table.add_row(*row)
+    console.print(table)
+    plot = compare.text_plot(comparison)
+    lines = (plot, compare.summary(comparison), *comparison.remarks)
+    console.print("\n".join(lines), markup=False, highlight=False)

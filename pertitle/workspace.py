@@ -138,7 +138,8 @@ def plan_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> 
 
 def title_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:
     """Everything that a delivered title depends on."""
-    return key_of(plan_key(source_fingerprint, options, ffmpeg_version), options.thumbnails)
+    basis = plan_key(source_fingerprint, options, ffmpeg_version)
+    return key_of(basis, options.thumbnails, options.preview)
 
 
 @contextmanager

@@ -10,6 +10,10 @@ from pertitle.report.curves import RateQuality
 from pertitle.report.markup import Markup, join, number, tag
 from pertitle.report.segments import Segment
 
+MAX_STEPS = 300
+"""Steps a line may have; of longer titles neighbouring segments are averaged."""
+MAX_SHOTS = 400
+"""Shots that are all drawn; of more only every other one is, the shaded ones."""
 MAX_LABELLED = 4
 """Worst windows that are named in the drawing; all are in the table."""
 
@@ -62,7 +66,10 @@ def draw(
 
 def _shots(result: TitleResult, area: chart.Frame) -> Markup:
     parts = []
-    for index, shot in enumerate(result.plan.analysis.shots):
+    shots = result.plan.analysis.shots
+    for index, shot in enumerate(shots):
+        if len(shots) > MAX_SHOTS and index % 2 == 0:
+            continue
         left, right = area.x(max(0.0, shot.start)), area.x(min(shot.end, area.x.high))
         if right <= left:
             continue
@@ -82,13 +89,27 @@ def _steps(
     subject: RateQuality, area: chart.Frame, done: Rendition, track: Sequence[Segment]
 ) -> Markup:
     path, before = "", None
-    for segment in track:
+    for segment in merged(track):
         x, y = area.place((segment.start, segment.kbps))
         path += f"M{number(x)} {number(y)}" if before is None else f"V{number(y)}"
         path += f"H{number(area.x(min(segment.end, area.x.high)))}"
         before = segment
     name = f"{done.rung.height}p CRF {done.rung.crf:g}, average {words.kbps(done.average_kbps)}"
     return tag("path", tag("title", name), d=path, class_=f"step {subject.color(done.rung.height)}")
+
+
+def merged(track: Sequence[Segment]) -> list[Segment]:
+    """At most :data:`MAX_STEPS` segments of the same bytes over the same time."""
+    size = -(-len(track) // MAX_STEPS)
+    if size <= 1:
+        return list(track)
+    found = []
+    for first in range(0, len(track), size):
+        group = track[first : first + size]
+        start, end = group[0].start, group[-1].end
+        bits = sum(s.kbps * (s.end - s.start) for s in group)
+        found.append(Segment(start, end, bits / (end - start)))
+    return found
 
 
 def _averages(

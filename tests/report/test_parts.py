@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pertitle.records import Package
-from pertitle.report import chart, saving, words
+from pertitle.report import chart, saving, timeline, words
 from pertitle.report.corpus_place import share_below
 from pertitle.report.fixed import APPLE, compare_with_fixed
 from pertitle.report.markup import Markup, tag, text
-from pertitle.report.segments import read_segments
+from pertitle.report.segments import Segment, read_segments
 from tests.report import example
 
 
@@ -150,6 +150,16 @@ def test_playlists_cannot_lead_outside_the_package(tmp_path: Path) -> None:
     (folder / "master.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n../secret.m3u8\n")
     assert read_segments(folder, package) == []
     assert read_segments(folder, replace(package, hls_master="../secret.m3u8")) == []
+
+
+def test_merged_segments_keep_bits_and_time() -> None:
+    track = [Segment(4.0 * i, 4.0 * i + 4, 500.0 + i % 7) for i in range(5000)]
+    short = timeline.merged(track)
+    assert len(short) <= timeline.MAX_STEPS
+    assert (short[0].start, short[-1].end) == (0.0, 20000.0)
+    bits = sum(s.kbps * (s.end - s.start) for s in short)
+    assert bits == pytest.approx(sum(s.kbps * 4 for s in track))
+    assert timeline.merged(track[:10]) == track[:10]
 
 
 def test_share_below_is_the_gaussian_distribution() -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.records import TitleResult
-from pertitle.report import write_title_report
+from pertitle.records import Shot, TitleResult
+from pertitle.report import words, write_title_report
 from pertitle.report.fixed import compare_with_fixed
+from pertitle.report.segments import Segment
+from pertitle.report.title import title_page
 from tests.report import example
 from tests.report.checking import Page, external, read
 
@@ -154,6 +156,26 @@ def test_saving_is_said_in_words_and_gigabytes(tmp_path: Path) -> None:
     )
     assert comparison.bd_rate is not None
     assert f"{abs(comparison.bd_rate):.0f} %" in text.replace("\xa0", " ")
+
+
+def test_page_of_three_hours_and_many_rungs_stays_small() -> None:
+    result = example.title()
+    plan = result.plan
+    shots = tuple(Shot(3.6 * i, 3.6 * i + 3.6) for i in range(3000))
+    long = replace(plan.analysis, shots=shots, source=replace(plan.analysis.source, duration=10800))
+    result = replace(
+        result,
+        plan=replace(plan, analysis=long),
+        renditions=result.renditions * 2,
+        commands=("ffmpeg " + "x" * 900,) * 400,
+    )
+    segments = [
+        [Segment(4.0 * i, 4.0 * i + 4, 500.0 + 37 * (i % 11)) for i in range(2700)]
+        for _ in result.renditions
+    ]
+    html = title_page(result, segments, None)
+    assert len(html) < 1_500_000
+    assert f"{words.grouped(3000)} shots" in html
 
 
 def test_page_without_renditions_says_that_figures_are_predictions(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from pertitle.records import (
 )
 
 if TYPE_CHECKING:
-    from pertitle.pipeline import Stop
+    from pertitle.work import Stop
 
 __version__ = _version("pertitle")
 __all__ = [
@@ -58,9 +58,9 @@ def analyse(path: str | Path, options: Options | None = None) -> Analysis:
     Raises:
         SourceError: the file is not a usable video.
     """
-    from pertitle import pipeline
+    from pertitle import planning
 
-    return pipeline.analyse_title(Path(path), options or Options())
+    return planning.analyse_title(Path(path), options or Options())
 
 
 def plan(
@@ -73,9 +73,9 @@ def plan(
         ToolError: ffmpeg is missing or lacks an encoder or VMAF.
         LadderError: no ladder meets the options; holds the best attempt.
     """
-    from pertitle import pipeline
+    from pertitle import planning
 
-    return pipeline.plan_title(Path(path), options or Options(), on_event=on_event)
+    return planning.plan_title(Path(path), options or Options(), on_event=on_event)
 
 
 def run(

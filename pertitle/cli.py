@@ -126,8 +126,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from pertitle import pipeline, terminal
     from pertitle.event_log import EventLog
     from pertitle.serial import to_json
+    from pertitle.work import Stop
 
-    stop = pipeline.Stop()
+    stop = Stop()
     _stop_on_signals(stop)
     options = options_of(arguments)
     view = terminal.view_for(arguments.quiet, arguments.verbose)
@@ -171,10 +172,10 @@ def _add_analyze(commands: Any) -> None:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from pertitle import pipeline, terminal
+    from pertitle import planning, terminal
     from pertitle.serial import to_json
 
-    analysis = pipeline.analyse_title(arguments.video, Options(ffmpeg=arguments.ffmpeg))
+    analysis = planning.analyse_title(arguments.video, Options(ffmpeg=arguments.ffmpeg))
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, **to_json(analysis)})
     if not arguments.quiet and arguments.json != "-":
@@ -197,13 +198,13 @@ def _add_plan(commands: Any) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from pertitle import pipeline, terminal
+    from pertitle import planning, terminal
     from pertitle.plan_file import plan_document
 
     options = options_of(arguments)
     view = terminal.view_for(arguments.quiet or arguments.json == "-", arguments.verbose)
     with view:
-        plan = pipeline.plan_title(arguments.video, options, on_event=view.handle)
+        plan = planning.plan_title(arguments.video, options, on_event=view.handle)
     if arguments.json:
         write_json_file(arguments.json, plan_document(plan, options))
     if not arguments.quiet and arguments.json != "-":
@@ -230,8 +231,9 @@ def _add_encode(commands: Any) -> None:
 def _encode(arguments: argparse.Namespace) -> int:
     from pertitle import pipeline, terminal
     from pertitle.serial import to_json
+    from pertitle.work import Stop
 
-    stop = pipeline.Stop()
+    stop = Stop()
     _stop_on_signals(stop)
     view = terminal.view_for(arguments.quiet, arguments.verbose)
     with view:
@@ -266,11 +268,11 @@ def _add_thumbs(commands: Any) -> None:
 
 
 def _thumbs(arguments: argparse.Namespace) -> int:
-    from pertitle import pipeline, terminal
+    from pertitle import planning, terminal
     from pertitle.serial import to_json
 
     options = Options(ffmpeg=arguments.ffmpeg, thumbnails=arguments.thumbnails)
-    thumbnails = pipeline.thumbnails_of(arguments.video, arguments.out, options)
+    thumbnails = planning.thumbnails_of(arguments.video, arguments.out, options)
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})
     if not arguments.quiet and arguments.json != "-":

@@ -6,31 +6,21 @@ Larger steps are composed of smaller ones that can be called alone: ``run_batch`
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
-import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
-import pertitle
 from pertitle import events
-from pertitle.analysis import analyse
-from pertitle.cache import Cache, default_folder
 from pertitle.delivery import Delivery, deliver
-from pertitle.encoder import DigestProber
-from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.thumbnails import make_thumbnails
 from pertitle.errors import (
     Cancelled,
-    ModelError,
     PertitleError,
     ProcessError,
     SourceError,
@@ -38,17 +28,11 @@ from pertitle.errors import (
 )
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
-from pertitle.ladder import TitleContext, load_model, plan_ladder
 from pertitle.plan_file import plan_document, read_plan
-from pertitle.process import NO_LIMITS, Completed, Limits, LineHandler, Runner, SubprocessRunner
+from pertitle.planning import plan_in
 from pertitle.records import (
-    Analysis,
     BatchResult,
-    LadderPlan,
     Options,
-    PlanSeconds,
-    Probe,
-    Source,
     Thumbnail,
     TitleFailure,
     TitlePlan,
@@ -56,243 +40,15 @@ from pertitle.records import (
 )
 from pertitle.report import write_batch_report, write_title_report
 from pertitle.report.preview import write_preview
-from pertitle.serial import from_json, to_json, write_json, write_text
-from pertitle.tools import Toolbox, find_toolbox
-from pertitle.workspace import FORMAT, Workspace, fingerprint, key_of, locked, plan_key, title_key
-
-
-class Stop:
-    """A handle that ends a run early from any thread; what is finished stays finished."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requested = False
-        self._runners: list[SubprocessRunner] = []
-
-    def request(self) -> None:
-        """End child processes and let the run raise Cancelled."""
-        with self._lock:
-            self._requested = True
-            runners = list(self._runners)
-        for runner in runners:
-            runner.cancel()
-
-    def attach(self, runner: SubprocessRunner) -> None:
-        """Let ``request`` reach the children of this runner too."""
-        with self._lock:
-            self._runners.append(runner)
-            requested = self._requested
-        if requested:
-            runner.cancel()
-
-    def check(self) -> None:
-        """Raise Cancelled if a stop was requested."""
-        if self._requested:
-            raise Cancelled("cancelled")
-
-
-@dataclass
-class _Recorder:
-    """A runner that remembers the commands of one title and when a stop is due."""
-
-    runner: Runner
-    stop: Stop
-    commands: list[str] = field(default_factory=list)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        limits: Limits = NO_LIMITS,
-        on_line: LineHandler | None = None,
-        cwd: Path | None = None,
-    ) -> Completed:
-        self.stop.check()
-        self.commands.append(shlex.join(argv))
-        return self.runner.run(argv, limits=limits, on_line=on_line, cwd=cwd)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What the steps of one title share."""
-
-    name: str
-    options: Options
-    toolbox: Toolbox
-    emit: OnEvent
-    stop: Stop
-    cache: Cache
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, stage: str, total: float = 0.0, unit: str = "") -> Iterator[None]:
-        """Announce a stage and add its wall time to the title's account."""
-        self.stop.check()
-        self.emit(events.StageStarted(self.name, stage, total, unit))
-        started = time.monotonic()
-        try:
-            yield
-        except Exception as error:
-            if not hasattr(error, "stage"):
-                error.stage = stage  # type: ignore[attr-defined]
-            raise
-        finally:
-            spent = time.monotonic() - started
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-
-    def report(self, stage: str, done: float, text: str = "") -> None:
-        """Tell the amount done and notice a requested stop."""
-        self.stop.check()
-        self.emit(events.StageProgress(self.name, stage, done, text))
-
-    def progress(self, stage: str) -> Callable[[float], None]:
-        """``report`` as a callback of the amount alone."""
-        return lambda done: self.report(stage, done)
-
-
-def _toolbox(options: Options, stop: Stop, threads: int | None = None) -> Toolbox:
-    """Programs for a run, checked for what the options need."""
-    runner = SubprocessRunner()
-    stop.attach(runner)
-    toolbox = find_toolbox(options.ffmpeg, runner=runner, threads=options.threads or threads)
-    toolbox.require(encoders=(codec_named(options.encode.codec).encoder,), filters=("libvmaf",))
-    return toolbox
-
-
-def _cache(options: Options) -> Cache:
-    return Cache(default_folder() if options.cache else None)
-
-
-# --- smaller steps --------------------------------------------------------------------------
-
-
-def analyse_title(path: Path, options: Options, *, source: Source | None = None) -> Analysis:
-    """Measure a title. See :func:`pertitle.analyse`."""
-    return analyse(source or path, segment_seconds=options.encode.segment_seconds)
-
-
-def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
-    """Predict and probe a ladder. See :func:`pertitle.plan`."""
-    stop = Stop()
-    toolbox, cache = _toolbox(options, stop), _cache(options)
-    return _plan(path, _Work(folder_name(path.stem), options, toolbox, on_event, stop, cache))
-
-
-def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail, ...]:
-    """Write candidate thumbnails of a title into a folder."""
-    analysis = analyse_title(path, options)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    return make_thumbnails(analysis, folder, count=options.thumbnails)
-
-
-def _plan(path: Path, work: _Work) -> TitlePlan:
-    started = time.monotonic()
-    with work.stage("analysis", 1.0):
-        analysis, mark = _analysis(path, work)
-    analysed = time.monotonic()
-    work.emit(events.Analysed(work.name, analysis))
-    for warning in analysis.warnings:
-        work.emit(events.Notice(work.name, warning.message))
-    with work.stage("probing", float(work.options.ladder.max_probes), "probes"):
-        ladder = _ladder(analysis, mark, work)
-    ended = time.monotonic()
-    for note in ladder.notes:
-        work.emit(events.Notice(work.name, note))
-    work.emit(events.Planned(work.name, ladder))
-    seconds = PlanSeconds(analysed - started, ended - analysed, ended - started)
-    return TitlePlan(analysis, ladder, seconds)
-
-
-def _analysis(path: Path, work: _Work) -> tuple[Analysis, str]:
-    """The analysis, from the cache if this content was analysed before, and its key."""
-    segment = work.options.encode.segment_seconds
-    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment)
-    known = work.cache.get(key)
-    if known is not None:
-        try:
-            analysis = from_json(Analysis, known)
-        except ModelError:
-            known = None
-        else:
-            return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = analyse(path, segment_seconds=segment, on_progress=work.progress("analysis"))
-    work.cache.put(key, analysis)
-    return analysis, key
-
-
-def _ladder(analysis: Analysis, mark: str, work: _Work) -> LadderPlan:
-    options, encode = work.options, work.options.encode
-    codec = codec_named(encode.codec)
-    done: list[Probe] = []
-
-    def on_probe(probe: Probe) -> None:
-        done.append(probe)
-        work.emit(events.Probed(work.name, probe))
-        work.progress("probing")(float(len(done)))
-
-    def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
-        return plan_ladder(
-            load_model(codec.name, options.model),
-            title_context(analysis, options),
-            options.ladder,
-            preset=encode.preset or codec.preset,
-            quality_model=encode.quality_model,
-            display=analysis.treatment.size.fit(encode.display),
-            crf_range=codec.crf_range,
-            crf_step=codec.crf_step,
-            measure=measure,
-            on_probe=on_probe,
-        )
-
-    if options.ladder.max_probes == 0:
-        return plan(None)
-    with tempfile.TemporaryDirectory(prefix="pertitle-") as scratch:
-        prober = DigestProber(
-            work.toolbox,
-            analysis,
-            codec=codec,
-            preset=encode.preset,
-            quality_model=encode.quality_model,
-            display=analysis.treatment.size.fit(encode.display),
-            segment_seconds=encode.segment_seconds,
-            scratch=Path(scratch),
-        )
-
-        def measure(height: int, crf: float) -> Probe:
-            key = key_of("probe", mark, work.toolbox.version, encode, height, crf)
-            known = work.cache.get(key)
-            if known is not None:
-                with contextlib.suppress(ModelError):
-                    return from_json(Probe, known)
-            probe = prober.measure(height, crf)
-            work.cache.put(key, probe)
-            return probe
-
-        with prober:
-            return plan(measure)
-
-
-def title_context(analysis: Analysis, options: Options) -> TitleContext:
-    """What the ladder's model needs to know of a title."""
-    return TitleContext(
-        features=analysis.features,
-        size=analysis.treatment.size,
-        frame_rate=analysis.treatment.frame_rate,
-        display=analysis.treatment.size.fit(options.encode.display),
-        codec=options.encode.codec,
-    )
-
-
-# --- titles ---------------------------------------------------------------------------------
+from pertitle.serial import to_json, write_json, write_text
+from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
+from pertitle.workspace import Workspace, fingerprint, locked, plan_key, title_key
 
 
 def _deliver_title(
     title: Title,
     out: Path,
-    work: _Work,
+    work: Work,
     *,
     given: TitlePlan | None = None,
     keep_work: bool = False,
@@ -308,7 +64,7 @@ def _deliver_title(
     space.create()
     plan = given or _resumed_plan(title, mark, space, work)
     recorder = work.toolbox.runner
-    assert isinstance(recorder, _Recorder)
+    assert isinstance(recorder, Recorder)
     delivery = deliver(plan, work.options, work.toolbox, space, work)
     thumbnails: tuple[Thumbnail, ...] = ()
     staged = space.staged("thumbnails")
@@ -338,7 +94,7 @@ def _deliver_title(
     return result
 
 
-def _resumed_plan(title: Title, mark: str, space: Workspace, work: _Work) -> TitlePlan:
+def _resumed_plan(title: Title, mark: str, space: Workspace, work: Work) -> TitlePlan:
     """The plan an interrupted run made under the same key, or a new one."""
     key = plan_key(mark, work.options, work.toolbox.version)
     saved = space.saved_plan(key)
@@ -352,7 +108,7 @@ def _resumed_plan(title: Title, mark: str, space: Workspace, work: _Work) -> Tit
             plan = replace(plan, analysis=replace(plan.analysis, source=source))
             work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
             return plan
-    plan = _plan(title.path, work)
+    plan = plan_in(title.path, work)
     space.save_plan(key, plan_document(plan, work.options))
     return plan
 
@@ -463,14 +219,14 @@ def _run(
 
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(titles))
-    toolbox = _toolbox(options, stop, threads=max(1, cores // jobs))
-    cache = _cache(options)
+    toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs))
+    cache = cache_for(options)
     with locked(out):
         emit(events.BatchStarted(tuple(title.name for title in titles)))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
-            own = replace(toolbox, runner=_Recorder(toolbox.runner, stop))
-            work = _Work(title.name, options, own, emit, stop, cache)
+            own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
+            work = Work(title.name, options, own, emit, stop, cache)
             return _guarded(title, out, work, given=given, keep_work=keep_work)
 
         outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
@@ -489,7 +245,7 @@ def _run(
 
 
 def _guarded(
-    title: Title, out: Path, work: _Work, *, given: TitlePlan | None, keep_work: bool
+    title: Title, out: Path, work: Work, *, given: TitlePlan | None, keep_work: bool
 ) -> TitleResult | TitleFailure | None:
     """Deliver a title and turn whatever goes wrong with it into a failure record."""
     try:

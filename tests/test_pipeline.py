@@ -13,10 +13,11 @@ import pytest
 import pertitle
 from pertitle import cli, events
 from pertitle.errors import Cancelled, ModelError, SourceError, UsageError
-from pertitle.pipeline import Stop, encode_plan, run_batch
+from pertitle.pipeline import encode_plan, run_batch
 from pertitle.plan_file import plan_document, read_plan
 from pertitle.records import EncodeOptions, LadderOptions, Options
 from pertitle.serial import write_json
+from pertitle.work import Stop
 from tests.conftest import MakeClip
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,122 @@
+"""What the steps of one run share: how to stop, what was run, where progress goes."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pertitle import events
+from pertitle.cache import Cache, default_folder
+from pertitle.encoder.codecs import codec_named
+from pertitle.errors import Cancelled
+from pertitle.events import OnEvent
+from pertitle.process import NO_LIMITS, Completed, Limits, LineHandler, Runner, SubprocessRunner
+from pertitle.records import Options
+from pertitle.tools import Toolbox, find_toolbox
+
+
+class Stop:
+    """A handle that ends a run early from any thread; what is finished stays finished."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requested = False
+        self._runners: list[SubprocessRunner] = []
+
+    def request(self) -> None:
+        """End child processes and let the run raise Cancelled."""
+        with self._lock:
+            self._requested = True
+            runners = list(self._runners)
+        for runner in runners:
+            runner.cancel()
+
+    def attach(self, runner: SubprocessRunner) -> None:
+        """Let ``request`` reach the children of this runner too."""
+        with self._lock:
+            self._runners.append(runner)
+            requested = self._requested
+        if requested:
+            runner.cancel()
+
+    def check(self) -> None:
+        """Raise Cancelled if a stop was requested."""
+        if self._requested:
+            raise Cancelled("cancelled")
+
+
+@dataclass
+class Recorder:
+    """A runner that remembers the commands of one title and when a stop is due."""
+
+    runner: Runner
+    stop: Stop
+    commands: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        limits: Limits = NO_LIMITS,
+        on_line: LineHandler | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        self.stop.check()
+        self.commands.append(shlex.join(argv))
+        return self.runner.run(argv, limits=limits, on_line=on_line, cwd=cwd)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of one title share."""
+
+    name: str
+    options: Options
+    toolbox: Toolbox
+    emit: OnEvent
+    stop: Stop
+    cache: Cache
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, stage: str, total: float = 0.0, unit: str = "") -> Iterator[None]:
+        """Announce a stage and add its wall time to the title's account."""
+        self.stop.check()
+        self.emit(events.StageStarted(self.name, stage, total, unit))
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            if not hasattr(error, "stage"):
+                error.stage = stage  # type: ignore[attr-defined]
+            raise
+        finally:
+            spent = time.monotonic() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    def report(self, stage: str, done: float, text: str = "") -> None:
+        """Tell the amount done and notice a requested stop."""
+        self.stop.check()
+        self.emit(events.StageProgress(self.name, stage, done, text))
+
+    def progress(self, stage: str) -> Callable[[float], None]:
+        """``report`` as a callback of the amount alone."""
+        return lambda done: self.report(stage, done)
+
+
+def toolbox_for(options: Options, stop: Stop, threads: int | None = None) -> Toolbox:
+    """Programs for a run, checked for what the options need."""
+    runner = SubprocessRunner()
+    stop.attach(runner)
+    toolbox = find_toolbox(options.ffmpeg, runner=runner, threads=options.threads or threads)
+    toolbox.require(encoders=(codec_named(options.encode.codec).encoder,), filters=("libvmaf",))
+    return toolbox
+
+
+def cache_for(options: Options) -> Cache:
+    return Cache(default_folder() if options.cache else None)

@@ -56,7 +56,7 @@ class Verifier:
         self._analysis = analysis
         self._model = quality_model
         self._display = display
-        self._scratch = scratch
+        self._scratch = scratch.absolute()
         self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
         self._title: Title | None = None
         self._references: dict[tuple[Span, ...], Path] = {}
@@ -127,7 +127,7 @@ class Verifier:
     def frame_scores(self, path: Path) -> NDArray[np.float64]:
         """VMAF of every frame of a rendition."""
         return self._compare(
-            commands.open_input(path)["v:0"],
+            commands.open_input(path.absolute())["v:0"],
             self._opened.video(pixel_format=commands.pixel_format(self._bit_depth)),
         ).frames[0]
 
@@ -152,6 +152,7 @@ class Verifier:
     def _round(self, path: Path, design: Design, number: int) -> list[NDArray[np.float64]]:
         """Frame scores of one round, window by window."""
         spans = design.round(number)
+        path = path.absolute()  # ffmpeg runs in a folder of its own
         read = merged([_guarded(span, design.frames) for span in spans])
         reference = self._reference(read)
         long = design.frames > SEEK_WORTHWHILE * self._opened.rate

@@ -17,6 +17,7 @@ import numpy as np
 
 from pertitle.analysis.vmaf_terms import design
 
+ANCHOR_WEIGHT = 4
 TERMS = ("adm2", "vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3", "motion2")
 
 
@@ -32,8 +33,21 @@ def read_log(path: Path) -> list[list[float]]:
     return rows
 
 
+# What VMAF v0.6.1 gives a picture compared with itself, by motion, and one that lost everything;
+# hardly any encode comes near these ends, and the cubic must not run away there.
+ANCHORS = [
+    *(
+        [1, 1, 1, 1, 1, motion, score]
+        for motion, score in ((0, 97.4), (1, 99), (4, 100), (15, 100))
+    ),
+    *([0.99, 0.93, 0.99, 1, 1, motion, score] for motion, score in ((0, 95.5), (2, 98), (8, 100))),
+    *([0.4, 0, 0, 0.05, 0.1, motion, 0] for motion in (0, 2, 15)),
+]
+
+
 def fit(rows: np.ndarray, ridge: float = 1.0) -> np.ndarray:
     """Ridge regression of the score on the cubic's terms."""
+    rows = np.concatenate([rows, np.repeat(np.array(ANCHORS, float), ANCHOR_WEIGHT, axis=0)])
     matrix = design(rows[:, 0], rows[:, 1:5], rows[:, 5])
     weight = ridge * np.eye(matrix.shape[1])
     weight[0, 0] = 0

@@ -45,15 +45,16 @@ def analyse(
         if not looks:
             raise SourceError(f"{source.path.name}: no picture can be decoded")
         spending = spending_of(decode)
-        if is_short(source):
-            shots = find_shots(list(every_frame(decode)), source.duration)
-        else:
-            shots = coarse_shots(looks, source.duration)
+        glances = list(every_frame(decode)) if is_short(source) else []
+    if glances:
+        shots = find_shots(glances, source.duration)
+    else:
+        shots = coarse_shots(looks, source.duration)
     on_progress(0.5)
     treatment = decide_treatment(source, looks, crop=crop, tone_map=tone_map)
     digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
     features = measure_features(source, feature_windows(digest), treatment)
-    warnings = find_defects(source, treatment, looks, features)
+    warnings = find_defects(source, treatment, looks, glances, features)
     on_progress(1.0)
     return Analysis(
         source=source,

@@ -16,6 +16,8 @@ WHOLE_SECONDS = 12.0
 BUDGET_SECONDS = 20.0
 FEATURE_SECONDS = 2.0
 """Length of the stretch of each digest window on which features are measured."""
+MAX_CANDIDATES = 400
+MAX_ROUNDS = 8
 SPREAD_WEIGHT = 0.02
 """Weight of an even spread in time against likeness of complexity."""
 
@@ -72,38 +74,57 @@ def _proxies(
 def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
     """Pick ``count`` segments: one from each stratum of overall complexity, then exchanges that
     lower the distance to the title until none does. Deterministic."""
-    segments = len(proxies)
+    title = _Title(proxies, count)
     spread = proxies.std(axis=0)
     overall = (proxies / np.where(spread > 1e-6, spread, 1.0)).mean(axis=1)
     order = np.argsort(overall, kind="stable")
     chosen = [int(stratum[len(stratum) // 2]) for stratum in np.array_split(order, count)]
-    best = _distance(proxies, chosen)
-    candidates = np.unique(np.linspace(0, segments - 1, min(segments, 240)).round().astype(int))
-    for _ in range(8):
-        improved = False
+    best = title.distance(np.array([chosen]))[0]
+    size = min(len(proxies), MAX_CANDIDATES)
+    candidates = np.unique(np.linspace(0, len(proxies) - 1, size).round().astype(np.intp))
+    for _ in range(MAX_ROUNDS):
+        before = best
         for place in range(count):
-            for other in candidates:
-                if int(other) in chosen:
-                    continue
-                trial = [*chosen[:place], int(other), *chosen[place + 1 :]]
-                distance = _distance(proxies, trial)
-                if distance < best - 1e-9:
-                    chosen, best, improved = trial, distance, True
-        if not improved:
+            others = candidates[~np.isin(candidates, chosen)]
+            trials = np.repeat([chosen], len(others), axis=0)
+            trials[:, place] = others
+            distances = title.distance(trials)
+            if len(others) and distances.min() < best - 1e-9:
+                best = distances.min()
+                chosen = [int(i) for i in trials[int(np.argmin(distances))]]
+        if best == before:
             break
     return chosen
 
 
-def _distance(proxies: NDArray[np.float64], chosen: Sequence[int]) -> float:
-    """How unlike the title a set is: squared errors of log mean rate and of quantiles."""
-    picked = proxies[list(chosen)]
-    mean = np.log2(np.exp2(picked).mean(axis=0)) - np.log2(np.exp2(proxies).mean(axis=0))
-    marks = (np.arange(len(chosen)) + 0.5) / len(chosen)
-    quantiles = np.sort(picked, axis=0) - np.quantile(proxies, marks, axis=0)
-    even = (np.sort(chosen) + 0.5) / len(proxies) - marks
-    return float(
-        (mean**2).sum() + 0.5 * (quantiles**2).mean(axis=0).sum() + SPREAD_WEIGHT * (even**2).mean()
-    )
+class _Title:
+    """The title's complexity, and how unlike it sets of segments are."""
+
+    def __init__(self, proxies: NDArray[np.float64], count: int) -> None:
+        self._proxies = proxies
+        self._marks = (np.arange(count) + 0.5) / count
+        self._mean = np.log2(np.exp2(proxies).mean(axis=0))
+        self._quantiles = np.quantile(proxies, self._marks, axis=0)
+
+    def distance(self, sets: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Squared errors of the log mean rate, of the quantiles and of the even spread in time.
+
+        Args:
+            sets: indices of segments, shape (sets, count).
+
+        Returns:
+            One distance a set.
+        """
+        picked = self._proxies[sets]
+        mean = np.log2(np.exp2(picked).mean(axis=1)) - self._mean
+        quantiles = np.sort(picked, axis=1) - self._quantiles
+        even = (np.sort(sets, axis=1) + 0.5) / len(self._proxies) - self._marks
+        distance: NDArray[np.float64] = (
+            (mean**2).sum(axis=1)
+            + 0.5 * (quantiles**2).mean(axis=1).sum(axis=1)
+            + SPREAD_WEIGHT * (even**2).mean(axis=1)
+        )
+        return distance
 
 
 def feature_windows(digest: Sequence[Window]) -> tuple[Window, ...]:

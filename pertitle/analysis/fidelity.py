@@ -51,10 +51,12 @@ def _half(plane: Floats, scale: int) -> Floats:
 
 
 class Reference:
-    """A tile of the source with what every comparison needs of it, taken once."""
+    """A tile of the source, less its mean, with what every comparison needs of it."""
 
     def __init__(self, tile: Floats) -> None:
-        self.pixels = tile
+        # Variances of the difference from a middle keep the last digits of flat tiles.
+        self.middle = float(tile.mean())
+        self.pixels = tile = tile - np.float32(self.middle)
         self.planes: list[tuple[Floats, Floats, Floats]] = []
         self.vif = np.zeros(4)
         plane = tile
@@ -82,7 +84,8 @@ def _moments(plane: Floats, scale: int) -> tuple[Floats, Floats]:
 
 
 def vif_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
-    """Visual information that a distorted tile keeps at four scales, finest first.
+    """Visual information that a distorted tile (less the reference's mean) keeps at four scales,
+    finest first.
 
     Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the form that
     VMAF takes it (one Gaussian window a scale). Divided by ``Reference.vif`` it is VIF.
@@ -151,6 +154,7 @@ class Fidelity:
 
     def add(self, reference: Reference, distorted: Floats) -> None:
         """Compare a tile with what became of it."""
+        distorted = distorted - np.float32(reference.middle)
         self._vif += (vif_kept(reference, distorted), reference.vif)
         self._detail += (detail_kept(reference, distorted), reference.detail)
         self._error += float(((reference.pixels - distorted) ** 2).sum(dtype=np.float64))

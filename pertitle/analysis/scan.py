@@ -48,6 +48,7 @@ class Look:
         key_bits, rate: toy coding at ``TOY_LINES`` lines, log2(kbit) and log2(kbit/s).
         fields: evidence of interlacing, see :func:`field_evidence`.
         bars: black lines at the top, bottom, left and right, shares of height and width.
+        banding: share of the picture that is visibly stepped, see :func:`banding_share`.
     """
 
     glance: Glance
@@ -55,6 +56,7 @@ class Look:
     rate: float
     fields: str
     bars: tuple[float, float, float, float]
+    banding: float
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
         rate=toy.rate("native", LOOK_CRF),
         fields=evidence,
         bars=black_bars(first),
+        banding=banding_share(first),
     )
 
 
@@ -172,6 +175,33 @@ def black_bars(luma: Plane) -> tuple[float, float, float, float]:
     top, bottom = int(np.argmin(rows)), int(np.argmin(rows[::-1]))
     left, right = int(np.argmin(columns)), int(np.argmin(columns[::-1]))
     return (top / height, bottom / height, left / width, right / width)
+
+
+BAND_CELL = 64
+
+
+def banding_share(luma: Plane) -> float:
+    """Share of the picture made of smooth slopes that fall in steps without any noise.
+
+    A cell counts if its luma spans 2 to 8 levels, almost every pixel equals its neighbours, and
+    the steps run in one direction: what is left when a fine gradient is coded in few levels.
+    """
+    rows, columns = luma.shape[0] // BAND_CELL, luma.shape[1] // BAND_CELL
+    if not rows or not columns:
+        return 0.0
+    cut = luma[: rows * BAND_CELL, : columns * BAND_CELL]
+    apart = cut.reshape(rows, BAND_CELL, columns, BAND_CELL).transpose(0, 2, 1, 3)
+    cells = apart.reshape(-1, BAND_CELL, BAND_CELL).astype(np.int16)
+    span = cells.max(axis=(1, 2)) - cells.min(axis=(1, 2))
+    likely = cells[(span >= 2) & (span <= 8)]
+    if not len(likely):
+        return 0.0
+    across, down = np.diff(likely, axis=2), np.diff(likely, axis=1)
+    still = ((across == 0).mean(axis=(1, 2)) + (down == 0).mean(axis=(1, 2))) / 2
+    one_way = (np.abs(across.sum(axis=(1, 2))) + np.abs(down.sum(axis=(1, 2)))) / (
+        np.abs(across).sum(axis=(1, 2)) + np.abs(down).sum(axis=(1, 2)) + 1e-9
+    )
+    return float(((still > 0.93) & (one_way > 0.7)).sum() / (rows * columns))
 
 
 def spending_of(decode: Decoder) -> Spending | None:

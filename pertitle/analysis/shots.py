@@ -60,9 +60,11 @@ def _level(scores: NDArray[np.float64], at: int) -> float:
 
 
 def _is_flash(glances: Sequence[Glance], at: int) -> bool:
-    """Whether the picture is back to what it was within three frames."""
-    before = glances[at]
-    return any(score(before, after) < CUT_SCORE / 2 for after in glances[at + 2 : at + 5])
+    """Whether the change after frame ``at`` begins or ends a flash of at most three frames."""
+    before, after = glances[at], glances[at + 1]
+    begins = any(score(before, later) < CUT_SCORE / 2 for later in glances[at + 2 : at + 5])
+    earlier = glances[max(0, at - 3) : at]
+    return begins or any(score(one, after) < CUT_SCORE / 2 for one in earlier)
 
 
 def coarse_shots(looks: Sequence[Look], duration: float) -> tuple[Shot, ...]:

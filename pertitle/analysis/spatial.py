@@ -36,7 +36,8 @@ def sobel(plane: Plane) -> Floats:
     """Gradient magnitude, luma levels, border excluded (ITU-T P.910)."""
     x = cv2.Sobel(plane, cv2.CV_32F, 1, 0)
     y = cv2.Sobel(plane, cv2.CV_32F, 0, 1)
-    return np.asarray(cv2.magnitude(x, y), np.float32)[1:-1, 1:-1]
+    # Not cv2.magnitude, whose last bit depends on where the array lies in memory.
+    return np.sqrt(np.asarray(x * x + y * y, np.float32))[1:-1, 1:-1]
 
 
 def _gradients(luma: Plane) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,8 @@ HEAD_PACKETS = 600
 TAIL_PACKETS = 3000
 MAX_UNKNOWN_PACKETS = 2_000_000
 """Packets read of a track whose header tells no duration (11 hours at 50 frames a second)."""
+FASTEST_USUAL = 120
+"""Bursts of frames faster than this are damage, not a rate."""
 REORDER_DEPTH = 16
 """Most frames that decoding order and display order lie apart (ITU-T H.264, A.3.1)."""
 
@@ -25,7 +28,8 @@ class Timing:
     """What the timestamps of a picture track tell.
 
     Attributes:
-        rate: average frames a second, snapped to a broadcast rate if within 0.02 %.
+        rate: average frames a second, snapped to a broadcast rate if within 0.02 %; of a variable
+            track the rate at which most of its frames come, so that none of those is lost.
         variable: more than 2 % of the frames are off the even grid by over a quarter frame.
         duration: seconds from the first shown frame to the end of the last.
         frames: shown frames, None if they were not counted.
@@ -57,6 +61,9 @@ def read_timing(container: Any, stream: Any) -> Timing:
     frame = float(1 / rate)
     uneven = sum(abs(step - frame) > 0.25 * frame for step in steps)
     variable = uneven > 0.02 * len(steps) and uneven > 2
+    if variable:
+        rate = _usual_rate(rate, steps)
+        frame = float(1 / rate)
     if head.ended or declared is None:
         length = _shown_seconds(times, frame, variable)
         return Timing(rate, variable, round(length, 6), len(times) or None)
@@ -154,6 +161,15 @@ def _average_rate(stream: Any, steps: list[float]) -> Fraction:
         typical = sum(steps) / len(steps) if steps else 0.04
         average = Fraction(1 / typical).limit_denominator(100_000)
     return _tidy(Fraction(average))
+
+
+def _usual_rate(average: Fraction, steps: list[float]) -> Fraction:
+    usual = 1 / statistics.median(steps)
+    nearest = min(STANDARD_RATES, key=lambda standard: abs(usual / float(standard) - 1))
+    # Time stamps in milliseconds are as coarse as 2 %.
+    close = abs(usual / float(nearest) - 1) < 0.02
+    rate = nearest if close else _tidy(Fraction(usual).limit_denominator(100_000))
+    return rate if average < rate <= FASTEST_USUAL else average
 
 
 STANDARD_RATES = (

@@ -40,7 +40,7 @@ def decide_treatment(
 
 def constant_rate(source: Source) -> Fraction:
     """The rate everything is delivered at: the source's own, or for a variable one the lowest
-    standard rate at which no frame is lost on average."""
+    standard rate that is not below the one at which most of its frames come."""
     rate = source.video.frame_rate
     if not source.video.variable_rate:
         return rate

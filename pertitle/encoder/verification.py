@@ -30,9 +30,11 @@ from pertitle.tools import Toolbox
 GUARD = 1
 """Frames read on both sides of a window and not counted: VMAF's motion feature looks at the
 neighbours of a frame (Li et al., "VMAF: the journey continues", 2018)."""
-EXACT_SECONDS = 10.0
+EXACT_SECONDS = 15.0
 """Titles up to this length are compared whole."""
 WORST_SECONDS = 1.0
+SPANS_PER_PROCESS = 10
+"""Windows read by one ffmpeg: each is an open file and a decoder with its pictures."""
 
 
 class Verifier:
@@ -154,12 +156,15 @@ class Verifier:
         spans = design.round(number)
         path = path.absolute()  # ffmpeg runs in a folder of its own
         read = merged([_guarded(span, design.frames) for span in spans])
-        reference = self._reference(read)
         long = design.frames > SEEK_WORTHWHILE * self._opened.rate
-        scores = self._compare(
-            rendition_spans(path, read, self._opened.rate, seek=long),
-            commands.open_input(reference)["v:0"],
-        ).frames[0]
+        step = SPANS_PER_PROCESS if long else len(read)
+        parts = []
+        for i in range(0, len(read), step):
+            spans_now = read[i : i + step]
+            reference = commands.open_input(self._reference(spans_now))["v:0"]
+            rendition = rendition_spans(path, spans_now, self._opened.rate, seek=long)
+            parts.append(self._compare(rendition, reference).frames[0])
+        scores = np.concatenate(parts)
         total = sum(span.frames for span in read)
         if len(scores) != total:
             raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {total} frames")

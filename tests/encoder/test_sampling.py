@@ -15,8 +15,9 @@ from pertitle.encoder.sampling import (
 
 
 def test_borders_cover_the_title_and_move_to_cuts() -> None:
-    assert strata_borders(1200, ()) == tuple(range(0, 1201, 100))
-    assert strata_borders(1200, (110, 190, 450))[:5] == (0, 110, 190, 300, 400)
+    assert strata_borders(3000, ()) == tuple(range(0, 3001, 100))
+    assert strata_borders(3000, (110, 190, 450))[:5] == (0, 110, 190, 300, 400)
+    assert strata_borders(120, ()) == (0, 30, 60, 90, 120)
     assert strata_borders(7, ()) == (0, 7)
 
 
@@ -36,10 +37,10 @@ def test_every_round_looks_at_each_stratum_once_inside_its_borders() -> None:
 
 def test_equal_windows_leave_no_doubt_and_one_round_is_not_enough() -> None:
     design = Design(1200)
-    sure = estimate(design, [[80.0] * 12] * 2)
+    sure = estimate(design, [[80.0] * 30] * 2)
     assert (sure.mean, sure.low, sure.high) == (80, 80, 80)
     with pytest.raises(ValueError, match="two rounds"):
-        estimate(design, [[80.0] * 12])
+        estimate(design, [[80.0] * 30])
 
 
 def test_rounds_grow_with_the_square_of_the_wanted_narrowing() -> None:

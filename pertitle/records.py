@@ -473,7 +473,7 @@ class LadderOptions:
 
     heights: tuple[int, ...] = LADDER_HEIGHTS
     top_vmaf: float = 95.0
-    min_vmaf: float = 40.0
+    min_vmaf: float = 50.0
     vmaf_step: float = 6.0
     min_ratio: float = 1.15
     max_ratio: float = 3.0

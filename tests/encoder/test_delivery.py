@@ -302,6 +302,23 @@ def test_probes_measure_what_is_delivered(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_bursts_score_as_the_whole_digest_does(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where every other frame repeats the one before, as in pulled-down film."""
+    clip = make_clip("testsrc2=s=160x90:r=12.5:d=11,fps=25", "doubled.mp4")
+    found = []
+    for seconds in (0.0, 60.0):
+        monkeypatch.setattr("pertitle.encoder.prober.BURST_ABOVE_SECONDS", seconds)
+        with DigestProber(
+            toolbox, analysis_of(clip), codec=H264, preset="ultrafast", quality_model=MODEL,
+            display=Size(160, 90), segment_seconds=4, scratch=tmp_path,
+        ) as prober:  # fmt: skip
+            found.append(prober.measure(90, 38).vmaf)
+    assert found[0] == pytest.approx(found[1], abs=0.4)
+    assert found[0] != found[1]
+
+
 def test_digest_windows_are_whole_gops_inside_the_title(delivered: Delivered) -> None:
     source = replace(delivered.analysis.source, duration=60.0)
     analysis = replace(

@@ -49,12 +49,25 @@ SETTLING = 4.0
 copied from a finer key picture and refined by every picture after."""
 
 
-def texture_qp(coefficients: Floats) -> Floats:
-    """QP that adaptive quantisation adds to each 8×8 block, from its AC energy."""
-    energy = np.einsum("ij,ij->i", coefficients[:, 1:], coefficients[:, 1:])
-    return np.asarray(
-        TEXTURE_STRENGTH * (np.log2(np.maximum(4 * energy, 1)) - TEXTURE_MIDDLE), np.float32
+def texture_qp(coefficients: Floats, columns: int) -> Floats:
+    """QP that adaptive quantisation adds to each 8×8 block, from the AC energy of its macroblock.
+
+    Args:
+        coefficients: transformed blocks in rows of ``columns``, shape (blocks, 64).
+        columns: blocks a row.
+    """
+    energy = np.einsum("ij,ij->i", coefficients, coefficients).reshape(-1, columns)
+    mean = coefficients[:, 0].reshape(-1, columns)
+    rows = len(energy)
+    # A macroblock is two by two blocks; a ragged edge is completed with its neighbours.
+    edge = ((0, rows % 2), (0, columns % 2))
+    energy, mean = (
+        np.pad(part, edge, mode="edge").reshape((rows + 1) // 2, 2, -1, 2).sum(axis=(1, 3))
+        for part in (energy, mean)
     )
+    ac = np.maximum(energy - mean * mean / 4, 1)
+    qp = TEXTURE_STRENGTH * (np.log2(ac) - TEXTURE_MIDDLE)
+    return np.asarray(qp.repeat(2, axis=0).repeat(2, axis=1)[:rows, :columns].ravel(), np.float32)
 
 
 def base_qp(crf: float, frame_rate: float) -> float:
@@ -129,14 +142,15 @@ class ToyEncoder:
         both = middle - (before + after) * np.float32(0.5)
         b, b_kept = _cheapest(middle, [middle - before, middle - after, both])
         tree = tree_qp(p_kept, b_kept)
+        columns = pictures[0].shape[1] // 8
         self._predicted.setdefault(name, []).append(float(0.5 * (p_kept.mean() + b_kept.mean())))
         self._pixels[name] = self._pixels.get(name, 0.0) + anchor.size
         key = anchor.copy()
         key[:, 0] = 0
         kinds = {
-            "i": (key, texture_qp(anchor) + tree + KEY_OFFSET),
-            "p": (p, texture_qp(last) + tree),
-            "b": (b, texture_qp(middle)),
+            "i": (key, texture_qp(anchor, columns) + tree + KEY_OFFSET),
+            "p": (p, texture_qp(last, columns) + tree),
+            "b": (b, texture_qp(middle, columns)),
         }
         for kind, (coefficients, offset) in kinds.items():
             for crf in self.crfs:
@@ -144,7 +158,7 @@ class ToyEncoder:
                 index = (name, kind, crf)
                 bits = transform.bits(coefficients, transform.quantisation_step(qp))
                 self._bits[index] = self._bits.get(index, 0.0) + bits
-        return (tree - SETTLING * p_kept * p_kept).reshape(len(rows) // 8, -1)
+        return (tree - SETTLING * p_kept * p_kept).reshape(len(rows) // 8, columns)
 
     def _bits_per_pixel(self, scale: str, kind: str, crf: int) -> float:
         return self._bits.get((scale, kind, crf), 0.0) / max(1.0, self._pixels.get(scale, 0.0))
@@ -197,7 +211,8 @@ def code_picture(plane: Plane, crf: float, frame_rate: float, tree: Floats) -> P
     coefficients = transform.transform(transform.blocks(padded.astype(np.float32)))
     grid = (padded.shape[1] // 8, padded.shape[0] // 8)
     taken = cv2.resize(tree, grid, interpolation=cv2.INTER_LINEAR).ravel()
-    qp = np.clip(base_qp(crf, frame_rate) + texture_qp(coefficients) + taken, 0, 51)
+    qp = base_qp(crf, frame_rate) + texture_qp(coefficients, grid[0]) + taken
+    qp = np.clip(qp, 0, 51)
     mean = coefficients[:, 0].copy()
     coefficients = transform.quantised(coefficients, transform.quantisation_step(qp))
     coefficients[:, 0] = mean

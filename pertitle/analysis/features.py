@@ -26,7 +26,8 @@ GROUPS = 6
 """Groups of pictures measured in a title of one window; of more windows, a share each."""
 MAX_GROUPS = 15
 FIDELITY_PICTURES = 3
-FIDELITY_TILES = 4
+"""Pictures whose fidelity is looked at in a title of one window; of more, one a window."""
+FIDELITY_TILES = 7
 BPP_FLOOR = 2.0**-9
 """Bits a pixel added before a logarithm: what an empty picture costs an encoder at least."""
 # How much better than H.264 the usual encoders of a codec do, as log2 of the bitrate ratio.
@@ -53,7 +54,7 @@ def measure_features(
     Raises:
         SourceError: no picture of the windows can be decoded.
     """
-    collected = _Collected(treatment)
+    collected = _Collected(treatment, len(windows))
     with decoder(source) as decode:
         share = max(2, min(GROUPS, MAX_GROUPS // max(1, len(windows))))
         for window in windows:
@@ -92,17 +93,19 @@ def finite(values: dict[str, float]) -> dict[str, float]:
 class _Collected:
     """Everything measured so far, reduced to numbers at once: no picture is kept."""
 
-    def __init__(self, treatment: Treatment) -> None:
+    def __init__(self, treatment: Treatment, windows: int) -> None:
         self._size = treatment.size
         self._rate = float(treatment.frame_rate)
         self._display = treatment.size.fit(FULL_HD)
         self._single: dict[str, list[float]] = {}
         self._toy = ToyEncoder(self._rate)
         self._fidelity: dict[str, Fidelity] = {}
-        self._boxes = tiles(self._display, FIDELITY_TILES)
         self._changes: list[float] = []
         self._black: list[float] = []
-        self._fidelity_left = FIDELITY_PICTURES
+        self._shown = 0
+        self._shown_a_window = -(-FIDELITY_PICTURES // max(1, windows))
+        self._groups = 0
+        self._shown_before = 0
         self.pictures = 0
 
     def add_window(
@@ -110,6 +113,8 @@ class _Collected:
     ) -> None:
         frames = max(1, round(window.duration * float(treatment.frame_rate)))
         starts = _group_starts(frames, groups)
+        self._groups = 0
+        self._shown_before = self._shown
         held: dict[int, Picture] = {}
         previous = None
         count = 0
@@ -138,12 +143,15 @@ class _Collected:
         for name, value in values.items():
             self._single.setdefault(name, []).append(value)
         tree = self._toy.add(group)
-        if len(self._single["si"]) % 2 == 1 and self._fidelity_left > 0:
-            self._fidelity_left -= 1
+        # Every second group of a window, until enough of it was seen.
+        if self._groups % 2 == 0 and self._shown - self._shown_before < self._shown_a_window:
             self._add_fidelity(group.last, tree)
+            self._shown += 1
+        self._groups += 1
 
     def _add_fidelity(self, picture: Pyramid, tree: spatial.Floats) -> None:
-        reference = [Reference(tile) for tile in cut(picture.at(self._display), self._boxes)]
+        boxes = tiles(self._display, FIDELITY_TILES, self._shown * FIDELITY_TILES)
+        reference = [Reference(tile) for tile in cut(picture.at(self._display), boxes)]
         seen: dict[tuple[int, int], str] = {}
         for name, lines, crf in fidelity_names(self._size.height):
             if (lines, crf) in seen:
@@ -153,7 +161,7 @@ class _Collected:
             size = self._size.at_height(lines) if lines < self._size.height else self._size
             small = picture.at(size)
             coded = code_picture(small, crf, self._rate, tree) if crf else small
-            shown = cut(resize(coded, self._display), self._boxes)
+            shown = cut(resize(coded, self._display), boxes)
             sums = self._fidelity.setdefault(name, Fidelity())
             for r, d in zip(reference, shown, strict=True):
                 sums.add(r, d)

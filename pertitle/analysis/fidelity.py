@@ -13,18 +13,25 @@ from pertitle.analysis.vmaf_terms import predict_vmaf
 from pertitle.records import Size
 
 Floats = NDArray[np.float32]
-TILE = 192
+TILE = 128
 """Side of a tile of the display on which fidelity is measured, pixels."""
 EYE_NOISE = 2.0
 """Variance of the visual noise of VIF (Sheikh and Bovik)."""
 
 
-def tiles(size: Size, count: int) -> list[tuple[int, int, int, int]]:
-    """(left, top, width, height) of ``count`` tiles spread over a picture; multiples of 8."""
+def tiles(size: Size, count: int, first: int = 0) -> list[tuple[int, int, int, int]]:
+    """(left, top, width, height) of ``count`` tiles spread over a picture; multiples of 8.
+
+    Args:
+        size: the picture.
+        count: how many.
+        first: number of the first tile in an endless sequence of places, so that several
+            pictures of a title can be looked at in different places.
+    """
     width = min(TILE, size.width // 8 * 8) or size.width
     height = min(TILE, size.height // 8 * 8) or size.height
-    # Low-discrepancy places (R2 sequence) around the middle: deterministic and well spread.
-    places = [((0.5 + 0.7549 * i) % 1, (0.5 + 0.5698 * i) % 1) for i in range(count)]
+    # Low-discrepancy places (R2 sequence) from the middle on: deterministic and well spread.
+    places = [((0.5 + 0.7549 * i) % 1, (0.5 + 0.5698 * i) % 1) for i in range(first, first + count)]
     return [
         (
             int((size.width - width) * x) // 8 * 8,
@@ -70,10 +77,15 @@ class Reference:
             self.vif[scale] = float(np.log2(1 + variance / EYE_NOISE).sum())
         self.bands = _bands(tile)
         self.cubes = [[np.abs(band) ** 3 for band in level] for level in self.bands]
-        self.detail = sum(
-            weight * sum(float(cube.sum()) ** (1 / 3) for cube in level)
-            for weight, level in zip(_CSF, self.cubes, strict=False)
-        )
+        self.detail = _band_sums(self.cubes)
+
+
+def _band_sums(cubes: list[list[Floats]]) -> NDArray[np.float64]:
+    """Sums of the cubes by wavelet level and direction, shape (4, 3); 0 for missing levels."""
+    sums = np.zeros((len(_CSF), 3))
+    for level, bands in enumerate(cubes):
+        sums[level] = [float(band.sum()) for band in bands]
+    return sums
 
 
 def _moments(plane: Floats, scale: int) -> tuple[Floats, Floats]:
@@ -108,20 +120,22 @@ _CSF = (0.031, 0.069, 0.104, 0.115)
 """Weights of the four wavelet levels, roughly the contrast sensitivity of VMAF's ADM."""
 
 
-def detail_kept(reference: Reference, distorted: Floats) -> float:
-    """Detail that a distorted tile keeps, summed over wavelet bands with a cubic norm.
+def detail_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
+    """Cubed detail that a distorted tile keeps, by wavelet level and direction, shape (4, 3).
 
     After Li, Zhang, Ma and Ngan, "Image quality assessment by separately evaluating detail
-    losses and additive impairments", IEEE TMM 2011, without its contrast masking. Divided by
-    ``Reference.detail`` it is a share.
+    losses and additive impairments", IEEE TMM 2011, without its contrast masking.
     """
-    kept = 0.0
-    levels = zip(_CSF, reference.bands, reference.cubes, _bands(distorted), strict=False)
-    for weight, bands_r, cubes, bands_d in levels:
-        for r, cube, d in zip(bands_r, cubes, bands_d, strict=True):
-            share = np.clip(d / np.where(np.abs(r) < 1e-3, 1e-3, r), 0, 1)
-            kept += weight * float((share * share * share * cube).sum()) ** (1 / 3)
-    return kept
+    kept = []
+    for bands_r, cubes, bands_d in zip(
+        reference.bands, reference.cubes, _bands(distorted), strict=True
+    ):
+        shares = (
+            np.clip(d / np.where(np.abs(r) < 1e-3, 1e-3, r), 0, 1)
+            for r, d in zip(bands_r, bands_d, strict=True)
+        )
+        kept.append([s * s * s * cube for s, cube in zip(shares, cubes, strict=True)])
+    return _band_sums(kept)
 
 
 def _bands(plane: Floats) -> list[list[Floats]]:
@@ -148,7 +162,7 @@ class Fidelity:
 
     def __init__(self) -> None:
         self._vif = np.zeros((2, 4))
-        self._detail = np.zeros(2)
+        self._detail = np.zeros((2, len(_CSF), 3))
         self._error = 0.0
         self._pixels = 0
 
@@ -173,8 +187,9 @@ class Fidelity:
 
     @property
     def detail(self) -> float:
-        """Share of wavelet detail kept, 0 to 1."""
-        return float(self._detail[0] / self._detail[1]) if self._detail[1] > 1e-3 else 1.0
+        """Share of wavelet detail kept, 0 to 1: weighted cubic norms of the bands, summed."""
+        kept, there = np.einsum("i,kij->k", np.array(_CSF), np.cbrt(self._detail))
+        return float(kept / there) if there > 1e-3 else 1.0
 
     @property
     def psnr(self) -> float:

@@ -31,12 +31,15 @@ def _backward() -> Floats:
 
 
 def block_rows(height: int, width: int, limit: int) -> NDArray[np.intp]:
-    """Indices of picture lines that form evenly spread rows of 8×8 blocks, ``limit`` blocks at
-    most, so that the cost of a measurement does not grow with the picture."""
-    rows = height // 8
-    keep = max(1, min(rows, limit // max(1, width // 8)))
+    """Indices of picture lines that form evenly spread rows of macroblocks (16 lines), about
+    ``limit`` 8×8 blocks at most, so that the cost of a measurement does not grow with the
+    picture. A picture of fewer than 16 lines is one row of blocks."""
+    if height < 16:
+        return np.arange(8)
+    rows = height // 16
+    keep = max(1, min(rows, limit // max(1, 2 * (width // 8))))
     chosen = np.unique(np.linspace(0, rows - 1, keep).round().astype(np.intp))
-    return (chosen[:, None] * 8 + np.arange(8)).ravel()
+    return (chosen[:, None] * 16 + np.arange(16)).ravel()
 
 
 def blocks(lines: Floats) -> Floats:

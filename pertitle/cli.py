@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pertitle
+from pertitle.cli_clicks import add_clicks, joined
 from pertitle.cli_models import add_corpus, add_evaluate, add_train
 from pertitle.cli_options import (
     add_encode_options,
@@ -36,7 +37,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TOOL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(joined(list(sys.argv[1:] if argv is None else argv)))
     try:
         return int(arguments.handler(arguments))
     except UsageError as error:
@@ -75,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_encode(commands)
     _add_thumbs(commands)
+    add_clicks(commands)
     add_corpus(commands)
     add_train(commands)
     add_evaluate(commands)

@@ -93,3 +93,15 @@ def test_the_reference_in_the_docs_is_current() -> None:
     assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == module.render(), (
         "run python docs/render_cli.py"
     )
+
+
+def test_clicks_are_learned_and_ranked_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = str(tmp_path / "clicks.sqlite")
+    (tmp_path / "events.csv").write_text("time,title,thumbnail,viewer,propensity,reward\n")
+    assert cli.main(["thumbs", "learn", str(tmp_path / "events.csv"), "--store", store]) == 0
+    assert "read: 0" in capsys.readouterr().out
+    assert cli.main(["thumbs", "rank", "no-such-title", "--store", store]) == cli.EXIT_USAGE
+    assert "no-such-title" in capsys.readouterr().err
+    assert cli.main(["thumbs", "rank", "--store", store, "--context", "drama"]) == cli.EXIT_USAGE

@@ -112,7 +112,7 @@ def design(features: Floats, levels: Sequence[str], keys: Sequence[str]) -> spar
         for key in set(keys)
     }
     blocks = [cache[key] for key in keys]
-    sizes = np.array([len(block) for block in blocks])
+    sizes = np.array([len(block) for block in blocks], dtype=np.int64)
     flat = np.concatenate([np.array(block) for block in blocks]) if count else np.zeros(0)
     columns = (flat[:, None] * width + np.arange(width)).ravel().astype(np.int32)
     values = np.repeat(features, sizes, axis=0).ravel()

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ PICKS = 5
 
 @dataclass(frozen=True)
 class Title:
-    """A joined title: its file, what is wrong with each frame ("" for nothing), its cuts."""
+    """A joined title: its file, what is wrong with each frame ("" for nothing), where cuts lie."""
 
     path: Path
     labels: list[str]
@@ -190,17 +189,16 @@ def build(clips: list[Path], count: int, folder: Path) -> list[Title]:
     return titles
 
 
-def analysis_of(title: Title, *, cuts: bool) -> Analysis:
-    """With ``cuts`` the hard cuts are known, as shot detection would tell; else one shot."""
+def analysis_of(title: Title) -> Analysis:
+    """One shot: the thumbnails must not depend on shot detection to avoid the traps."""
     source = probe(title.path)
-    edges = [0, *title.starts, len(title.labels)] if cuts else [0, len(title.labels)]
-    shots = tuple(Shot(a / RATE, b / RATE) for a, b in pairwise(edges) if b > a)
+    shots = (Shot(0.0, source.duration),)
     treatment = Treatment(Fraction(RATE), source.size)
     return Analysis(source, treatment, shots, (), {}, (), 0.0)
 
 
-def ours(title: Title, *, cuts: bool) -> list[int]:
-    found = find_candidates(analysis_of(title, cuts=cuts), count=PICKS)
+def ours(title: Title) -> list[int]:
+    found = find_candidates(analysis_of(title), count=PICKS)
     return [round(c.time * RATE) for c in found]
 
 
@@ -242,12 +240,12 @@ class Ruler:
 
 
 def measure(title: Title, picks: set[int]) -> Ruler:
-    """Every sixth frame and all picks."""
+    """Every twelfth frame and all picks."""
     detector = FaceDetector()
     sharp: dict[int, float] = {}
     faces: dict[int, float] = {}
     for index, image in every_frame(title):
-        if index % 6 and index not in picks:
+        if index % 12 and index not in picks:
             continue
         sharp[index] = float(cv2.Laplacian(measures.luma(image), cv2.CV_32F).var())
         small = cv2.resize(image, (480, 270), interpolation=cv2.INTER_AREA).astype(np.uint8)
@@ -275,13 +273,12 @@ def main() -> None:
     random.Random(11).shuffle(clips)
     titles = build(clips, options.titles, options.work)
     rivals: dict[str, Method] = {
-        "ours, cuts known": lambda t: (lambda p: [p[0], *p])(ours(t, cuts=True)),
-        "ours, cuts unknown": lambda t: (lambda p: [p[0], *p])(ours(t, cuts=False)),
+        "ours": lambda title: (lambda picked: [picked[0], *picked])(ours(title)),
         "ffmpeg thumbnail": filter_thumbnail,
         "middle": middles,
     }
     if options.ours_only:
-        rivals = {name: method for name, method in rivals.items() if name.startswith("ours")}
+        rivals = {name: method for name, method in rivals.items() if name == "ours"}
     picks: dict[str, list[list[int]]] = {name: [] for name in rivals}
     spent = dict.fromkeys(rivals, 0.0)
     for title in titles:

@@ -29,9 +29,13 @@ Image = NDArray[np.uint8]
 
 SCAN_SIDE = 480
 """Long side, in pixels, of the pictures of the cheap pass."""
-FULL_HD_BUDGET = 1800
+FULL_HD_BUDGET = 2200
 """Frames of 1920×1080 the cheap pass may decode: five to six seconds on two cores."""
 MIN_BUDGET, MAX_BUDGET = 500, 8000
+FEWEST_TARGETS = 24
+PASSING_SECONDS = 0.9
+"""Seconds between frames taken on the way to a target."""
+MAX_FRAMES = 130
 MAX_DAMAGED_PACKETS = 400
 
 _ROTATIONS = {
@@ -102,28 +106,52 @@ class FrameReader:
         return int(min(MAX_BUDGET, max(MIN_BUDGET, frames)))
 
     def scan(self, targets: Sequence[float]) -> Iterator[Decoded]:
-        """One frame near each of the wanted times (ascending), never the same frame twice."""
+        """Frames near the wanted times (ascending), and some that lie on the way to them.
+
+        Where the way from keyframe to target is long, fewer targets are sought, each of them
+        truly reached: always looking right behind keyframes would see only how shots begin.
+        """
+        targets = self._affordable(targets)
+        spacing = max(PASSING_SECONDS, (targets[-1] - targets[0]) / MAX_FRAMES) if targets else 0.0
         left = self.budget
         last = -1.0
         for done, target in enumerate(targets):
-            allowance = max(1, left // (len(targets) - done))
+            allowance = max(1, 2 * left // (len(targets) - done))
             before = self.decoded
-            best: Decoded | None = None
-            for frame in self._towards(target, skip=True):
-                best = frame
-                if frame.time >= target or self.decoded - before >= allowance:
+            entered: float | None = None
+            for frame in self._towards(target):
+                entered = frame.time if entered is None else entered
+                spent = self.decoded - before >= allowance
+                there = frame.time >= target or spent
+                passing = frame.time - max(last, entered) >= spacing
+                if (there or passing) and frame.time > last + 0.5 / self.rate:
+                    last = frame.time
+                    yield frame
+                if there:
                     break
             left = max(0, left - (self.decoded - before))
-            if best is not None and best.time > last + 0.5 / self.rate:
-                last = best.time
-                yield best
+
+    def _affordable(self, targets: Sequence[float]) -> Sequence[float]:
+        """Every k-th target, with the least k that the budget can pay, but some all the same."""
+        keys = [self._keyframe_before(target) for target in targets]
+        for step in range(1, max(2, len(targets) // FEWEST_TARGETS + 1)):
+            chosen = range(step // 2, len(targets), step)
+            cost, position = 0.0, -1.0
+            for i in chosen:
+                # About half of the frames on the way are left out by the decoder.
+                start = position if keys[i] <= position else keys[i]
+                cost += 1 + 0.6 * (targets[i] - start) * self.rate
+                position = targets[i]
+            if cost <= self.budget:
+                break
+        return [targets[i] for i in chosen]
 
     def window(self, start: float, end: float, *, limit: int) -> list[Decoded]:
         """All frames from ``start`` to ``end`` seconds, thinned evenly to at most ``limit``."""
         step = max(1, -(-round((end - start) * self.rate) // limit))
         frames: list[Decoded] = []
         seen = 0
-        for frame in self._towards(start, skip=False):
+        for frame in self._towards(start):
             if frame.time > end + 0.5 / self.rate:
                 break
             if frame.time >= start - 0.5 / self.rate:
@@ -132,7 +160,7 @@ class FrameReader:
                 seen += 1
         return frames
 
-    def _towards(self, target: float, *, skip: bool) -> Iterator[Decoded]:
+    def _towards(self, target: float) -> Iterator[Decoded]:
         """Frames in display order from the nearest point before ``target`` that decodes."""
         key = self._keyframe_before(target)
         if not (key <= self._position <= target):
@@ -149,7 +177,7 @@ class FrameReader:
                 return
             # Frames nobody refers to can be left out on the way to the target.
             near = packet.pts is None or self._seconds(packet.pts) >= target - 2 / self.rate
-            context.skip_frame = "NONREF" if skip and not near else "DEFAULT"
+            context.skip_frame = "DEFAULT" if near else "NONREF"
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:

@@ -19,7 +19,7 @@ MANIFEST = "thumbnails.json"
 MANIFEST_VERSION = 1
 SMALL_SET = 5
 """A person gets at least so many to pick from where the title has as many different pictures."""
-LOOKS = 4
+LOOKS = 3
 """Second looks, at most, for each thumbnail wanted."""
 CONTACT_SHEET = "contact-sheet.jpg"
 

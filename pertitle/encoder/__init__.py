@@ -6,12 +6,14 @@ from pertitle.encoder.package_check import check_package
 from pertitle.encoder.packaging import package
 from pertitle.encoder.prober import DigestProber
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
+from pertitle.encoder.storyboard import Storyboard, make_storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, extract_subtitles
 from pertitle.encoder.verification import Verifier, verify_rendition
 
 __all__ = [
     "DigestProber",
     "EncodedRung",
+    "Storyboard",
     "SubtitleRendition",
     "Verifier",
     "check_package",
@@ -19,6 +21,7 @@ __all__ = [
     "encode_audio",
     "encode_renditions",
     "extract_subtitles",
+    "make_storyboard",
     "package",
     "verify_rendition",
 ]

@@ -89,13 +89,20 @@ def _with_rates(line: str, peak: int, average: int) -> str:
     return re.sub(r"AVERAGE-BANDWIDTH=\d+", f"AVERAGE-BANDWIDTH={average}", line)
 
 
-def tidy_mpd(text: str, rates: Mapping[str, Rates], *, subtitles: Sequence[TextTrack] = ()) -> str:
+def tidy_mpd(
+    text: str,
+    rates: Mapping[str, Rates],
+    *,
+    subtitles: Sequence[TextTrack] = (),
+    extra_sets: str = "",
+) -> str:
     """State measured rates, name subtitles, and write frame rates in lowest terms.
 
     ("12800/512" puzzles some players.)
 
     Args:
         rates: by address of the track's initialisation segment.
+        extra_sets: XML of further adaptation sets.
     """
     text = re.sub(
         r'frameRate="(\d+)/(\d+)"',
@@ -121,7 +128,7 @@ def tidy_mpd(text: str, rates: Mapping[str, Rates], *, subtitles: Sequence[TextT
 """
         for i, track in enumerate(subtitles)
     )
-    return "".join(parts).replace("  </Period>", f"{sets}  </Period>")
+    return "".join(parts).replace("  </Period>", f"{sets}{extra_sets}  </Period>")
 
 
 def subtitle_playlist(file: str, seconds: float) -> str:

@@ -158,7 +158,7 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
     representations = [
         element
         for element in root.iter(f"{_DASH}Representation")
-        if element.find(f"{_DASH}BaseURL") is None
+        if element.find(f"{_DASH}BaseURL") is None and element.get("id") != "storyboard"
     ]
     if len(representations) != tracks:
         raise DeliveryError(f"{path.name}: {len(representations)} of {tracks} tracks")

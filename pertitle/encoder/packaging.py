@@ -22,6 +22,7 @@ from pertitle.encoder.manifests import (
 )
 from pertitle.encoder.pictures import peak_rate
 from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.storyboard import Storyboard, storyboard_set, storyboard_vtt
 from pertitle.encoder.subtitles import SubtitleRendition, language_tag
 from pertitle.errors import DeliveryError, ProcessError, ToolError
 from pertitle.records import AudioRendition, Package, Rendition
@@ -86,6 +87,7 @@ def package(
     segment_seconds: float,
     frame_rate: Fraction,
     subtitles: Sequence[SubtitleRendition] = (),
+    storyboard: Storyboard | None = None,
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
 
@@ -115,7 +117,8 @@ def package(
         texts = _place_subtitles(
             work, subtitles, float(Fraction(renditions[0].frames) / frame_rate)
         )
-        _finish_manifests(work, tracks, texts)
+        images = _place_storyboard(work, storyboard) if storyboard is not None else ""
+        _finish_manifests(work, tracks, texts, images)
         target = folder / SEGMENTS
         if target.exists():
             shutil.rmtree(target)
@@ -183,6 +186,16 @@ def _place_subtitles(
     return tuple(tracks)
 
 
+def _place_storyboard(work: Path, board: Storyboard) -> str:
+    """Copy a storyboard into the package; returns its adaptation set."""
+    base = f"{SEGMENTS}/storyboard"
+    (work / base).mkdir(parents=True)
+    for sheet in board.sheets:
+        shutil.copyfile(sheet, work / base / sheet.name)
+    (work / base / "storyboard.vtt").write_text(storyboard_vtt(board), encoding="utf-8")
+    return storyboard_set(board, base)
+
+
 def _unlike(label: str, taken: set[str]) -> str:
     """The label, numbered if it is taken: names within an HLS group differ."""
     name, number = label, 2
@@ -193,9 +206,9 @@ def _unlike(label: str, taken: set[str]) -> str:
 
 
 def _finish_manifests(
-    work: Path, tracks: Sequence[PackagedTrack], texts: Sequence[TextTrack]
+    work: Path, tracks: Sequence[PackagedTrack], texts: Sequence[TextTrack], images: str
 ) -> None:
-    """Put the measured rates and the subtitles into both manifests."""
+    """Put the measured rates, subtitles and storyboard into the manifests."""
     video: dict[str, Rates] = {}
     audio: dict[str, Rates] = {}
     inits: dict[str, Rates] = {}
@@ -214,7 +227,9 @@ def _finish_manifests(
             master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts
         )
         master.write_text(text, "utf-8")
-        mpd.write_text(tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts), "utf-8")
+        mpd.write_text(
+            tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts, extra_sets=images), "utf-8"
+        )
     except OSError as error:
         raise DeliveryError(f"the packager wrote no {error.filename}") from error
 

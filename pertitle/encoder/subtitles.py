@@ -122,19 +122,20 @@ def write_cues(cues: list[Cue]) -> str:
     """A WebVTT file."""
     blocks = ["WEBVTT"]
     for cue in cues:
-        times = f"{_clock(cue.start)} --> {_clock(cue.end)} {cue.settings}".rstrip()
+        times = f"{clock(cue.start)} --> {clock(cue.end)} {cue.settings}".rstrip()
         blocks.append(f"{times}\n{cue.text}")
     return "\n\n".join(blocks) + "\n"
 
 
-def _seconds(clock: str) -> float:
+def _seconds(time: str) -> float:
     seconds = 0.0
-    for part in clock.split(":"):
+    for part in time.split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A WebVTT time."""
     millis = round(seconds * 1000)
     return (
         f"{millis // 3_600_000:02d}:{millis // 60_000 % 60:02d}:"

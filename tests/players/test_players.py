@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.encoder import SubtitleRendition, encode_audio, encode_renditions, package
+from pertitle.encoder import (
+    SubtitleRendition,
+    encode_audio,
+    encode_renditions,
+    make_storyboard,
+    package,
+)
 from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.prober import gop_frames
 from pertitle.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 
@@ -66,6 +73,10 @@ def played(
         toolbox, [rendition_of(one) for one in encoded], audio, folder=folder / "package",
         segment_seconds=2, frame_rate=analysis.treatment.frame_rate,
         subtitles=[SubtitleRendition(cues, 2, "eng", "English", 1)],
+        storyboard=make_storyboard(
+            toolbox, rendition_of(encoded[2]), gop=gop_frames(2, analysis.treatment.frame_rate),
+            frame_rate=analysis.treatment.frame_rate, folder=folder / "board",
+        ),
     )  # fmt: skip
     done = subprocess.run(
         ["node", "play.mjs", str(folder / "package"), "--chromium",

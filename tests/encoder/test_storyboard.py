@@ -1,0 +1,70 @@
+"""Storyboards: the right picture at the right place, named in the manifests."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pertitle.encoder import check_package, encode_renditions, make_storyboard, package
+from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.storyboard import storyboard_vtt
+from pertitle.encoder.subtitles import read_cues
+from pertitle.tools import Toolbox
+from tests.conftest import MakeClip
+from tests.encoder.helpers import analysis_of, rendition_of, rung
+
+
+def test_pictures_stand_where_the_cues_say(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    # Every half second is 8 of 255 brighter than the one before: 28 pictures, two sheets.
+    clip = make_clip(
+        "color=black:s=160x96:r=10:d=13.7,geq=lum='20+8*floor(T*2)':cb=128:cr=128", "steps.mkv",
+        "-c:v", "libx264", "-qp", "0", "-preset", "ultrafast",
+    )  # fmt: skip
+    (encoded,) = encode_renditions(
+        toolbox, analysis_of(clip), [rung(160, 96, 12, 900)], codec=codec_named("h264"),
+        preset="ultrafast", segment_seconds=0.5, vbv_ratio=4, folder=tmp_path,
+    )  # fmt: skip
+    rendition = rendition_of(encoded)
+    board = make_storyboard(
+        toolbox, rendition, gop=5, frame_rate=Fraction(10), folder=tmp_path / "100% board"
+    )
+    assert (board.pictures, len(board.sheets)) == (28, 2)
+    sheets = {}
+    for path in board.sheets:
+        with av.open(str(path)) as container:
+            sheets[path.name] = next(container.decode(video=0)).to_ndarray(format="gray")
+        assert sheets[path.name].shape == (480, 800)
+    cues = read_cues(storyboard_vtt(board))
+    assert [cue.start for cue in cues] == pytest.approx(np.arange(28) * 0.5)
+    assert cues[-1].end == pytest.approx(13.7)
+    levels = []
+    for cue in cues:
+        name, _, place = cue.text.partition("#xywh=")
+        x, y, width, height = (int(value) for value in place.split(","))
+        levels.append(sheets[name][y : y + height, x : x + width].mean())
+    # Full-range gray of limited-range steps of 8.
+    assert np.diff(levels) == pytest.approx(8 * 255 / 219, abs=1.5)
+
+    made = package(
+        toolbox, [rendition], (), folder=tmp_path / "p", segment_seconds=0.5,
+        frame_rate=Fraction(10), storyboard=board,
+    )  # fmt: skip
+    check_package(
+        tmp_path / "p", made, [rendition], (), segment_seconds=0.5, frame_rate=Fraction(10)
+    )
+    mpd = ElementTree.parse(tmp_path / "p" / "manifest.mpd").getroot()
+    (images,) = [
+        s for s in mpd.iter("{urn:mpeg:dash:schema:mpd:2011}AdaptationSet")
+        if s.get("contentType") == "image"
+    ]  # fmt: skip
+    template = images.find("{urn:mpeg:dash:schema:mpd:2011}SegmentTemplate")
+    assert template is not None
+    assert Fraction(template.get("duration", "0")) / int(template.get("timescale", "1")) == 12.5
+    assert (tmp_path / "p/segments/storyboard/00002.jpg").is_file()

@@ -1,7 +1,8 @@
 """Where a measurement lies on a title's surface, and the scales its two values live on.
 
-A *cell* is one (height, CRF). Its coordinates are ``u = log2(height / source height)`` (octaves,
-at most 0) and ``t = (crf - centre) / 10``. Its two values are
+A *cell* is one (height, CRF). Its coordinates are ``u = log2(height / full)``, where *full* is the
+smaller of the source's and the display's height (no viewer sees more), ``t = (crf - centre) / 10``,
+and whether the picture is native, that is not scaled at all. Its two values are
 
 * *rate*: log2 of bits a pixel of the rendition, which takes picture size and frame rate out;
 * *quality*: a scaled logit of VMAF. Near 0 and 100 VMAF saturates; there the logit runs away and
@@ -52,6 +53,12 @@ class TitleContext:
         """The rendition's size at a height; the native one is the source's own size."""
         return self.size if height == self.size.height else self.size.at_height(height)
 
+    def octaves(self, heights: ArrayLike) -> tuple[Array, Mask]:
+        """``u`` of each height, and which of them is native."""
+        lines = np.atleast_1d(np.asarray(heights, dtype=np.float64))
+        full = min(self.size.height, self.display.height)
+        return np.log2(lines / full), lines >= self.size.height
+
     def geometry(self) -> dict[str, float]:
         """Covariates every model has, named apart from the analysis features."""
         return {
@@ -100,11 +107,11 @@ class Axes:
 
     A surface is held by its values at ``len(octaves) × len(crfs)`` nodes for each of its two
     outputs; the value at any cell is the Gaussian process (kriging) interpolation of those. The
-    first height node is the native picture, which no scaler has touched and which therefore may
-    step away from the limit of slightly smaller ones.
+    first height node is the native picture at ``u = 0``, which no scaler has touched and which
+    therefore may step away from the limit of slightly smaller ones.
 
     Attributes:
-        octaves: ``u`` of the height nodes; the first is the native one (0).
+        octaves: ``u`` of the height nodes; the first is the native one.
         crfs: CRF nodes.
         centre: CRF where ``t`` is 0.
         u_length, t_length: length scales of the smooth part, octaves and tens of CRF.
@@ -135,30 +142,28 @@ class Axes:
         gap = a[:, None] - b[None, :]
         return 1.0 + 0.5 * a[:, None] * b[None, :] + 0.3 * np.exp(-0.5 * (gap / self.t_length) ** 2)
 
-    def weights(self, u: ArrayLike, crf: ArrayLike) -> tuple[Array, Array]:
+    def weights(self, u: Array, native: Mask, crf: Array) -> tuple[Array, Array]:
         """Interpolation weights of one output's nodes for cells, and what they cannot tell.
 
         Returns:
             (cells × nodes) weights and the conditional variance of each cell given the nodes, at
             the scale where the average node has variance 1.
         """
-        us, cs = np.broadcast_arrays(np.atleast_1d(np.asarray(u, float)), np.asarray(crf, float))
         nodes = _nodes(self)
-        native = us >= -1e-9
-        t = (cs - self.centre) / 10.0
-        cross_u = self.height_kernel(us, native, nodes.u, nodes.native)
+        t = (crf - self.centre) / 10.0
+        cross_u = self.height_kernel(u, native, nodes.u, nodes.native)
         cross_t = self.crf_kernel(t, nodes.t)
         wu = cross_u @ nodes.inverse_u
         wt = cross_t @ nodes.inverse_t
-        weights = (wu[:, :, None] * wt[:, None, :]).reshape(len(us), -1)
-        own_u = 2.0 + 0.3 * us**2 + self.native * native
+        weights = (wu[:, :, None] * wt[:, None, :]).reshape(len(u), -1)
+        own_u = 2.0 + 0.3 * u**2 + self.native * native
         own_t = 1.3 + 0.5 * t**2
         told = np.einsum("ij,ij->i", wu, cross_u) * np.einsum("ij,ij->i", wt, cross_t)
         return weights, np.maximum(0.0, own_u * own_t - told) / nodes.scale
 
-    def design(self, u: ArrayLike, crf: ArrayLike) -> tuple[Array, Array]:
+    def design(self, u: Array, native: Mask, crf: Array) -> tuple[Array, Array]:
         """Both outputs: (2 × cells, latent) matrix, rates first, and the untold variances."""
-        weights, untold = self.weights(u, crf)
+        weights, untold = self.weights(u, native, crf)
         zero = np.zeros_like(weights)
         return np.block([[weights, zero], [zero, weights]]), np.concatenate([untold, untold])
 

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import minimize
+from scipy.special import gammaln
 
 Array = NDArray[np.float64]
+
+_TIGHT, _LOOSE = 2.5, 60.0
+"""Bounds of the degrees of freedom: below 2 the variance is endless; far above, it is Gaussian."""
 
 
 def condition(
@@ -50,13 +55,11 @@ class Learned:
         mean: population mean, latent.
         covariance: latent × latent.
         means: titles × latent, posterior means.
-        residual: per title, observed minus fitted values.
     """
 
     mean: Array
     covariance: Array
     means: Array
-    residual: tuple[Array, ...]
 
 
 def learn(
@@ -89,6 +92,7 @@ def learn(
     information = [(t.design.T / t.noise) @ t.design for t in titles]
     projected = [(t.design.T / t.noise) @ t.values for t in titles]
     means = np.zeros((len(titles), size))
+    total = float(weights.sum())
     for _ in range(steps):
         inverse = np.linalg.inv(covariance)
         scatter = np.zeros((size, size))
@@ -98,13 +102,51 @@ def learn(
             means[i] = spread @ (projected[i] + inverse @ start)
             deviation = means[i] - start
             scatter += weights[i] * (spread + np.outer(deviation, deviation))
-        total = weights.sum()
         if offsets is None:
             mean = weights @ means / total
-        covariance = (scatter + strength * shrink(scatter, float(total))) / (total + strength)
+        covariance = (scatter + strength * shrink(scatter, total)) / (total + strength)
         covariance = 0.5 * (covariance + covariance.T)
-    residual = tuple(t.values - t.design @ m for t, m in zip(titles, means, strict=True))
-    return Learned(mean, covariance, means.copy(), residual)
+    return Learned(mean, covariance, means)
+
+
+@dataclass(frozen=True)
+class Tails:
+    """Student's t of titles' scales: degrees of freedom, and a factor on the covariance."""
+
+    freedom: float
+    scale: float
+
+
+def fit_tails(counts: Array, distances: Array) -> Tails:
+    """The likeliest Student distribution for held-out titles.
+
+    Args:
+        counts: values observed of each title.
+        distances: their squared Mahalanobis distances under a belief that never saw the title.
+    """
+
+    def loss(parameters: Array) -> float:
+        freedom, scale = _TIGHT + np.exp(parameters[0]), np.exp(parameters[1])
+        each = (
+            gammaln((freedom + counts) / 2)
+            - gammaln(freedom / 2)
+            - counts / 2 * np.log(freedom * scale)
+            - (freedom + counts) / 2 * np.log1p(distances / (scale * freedom))
+        )
+        # A title counts once, however many of its cells were measured.
+        return -float((each / counts).mean())
+
+    found = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
+    freedom = min(_TIGHT + float(np.exp(found[0])), _LOOSE)
+    return Tails(freedom, float(np.exp(found[1])))
+
+
+def distance(mean: Array, covariance: Array, seen: Observations) -> float:
+    """Squared Mahalanobis distance of a title's values from what was expected of them."""
+    gram = seen.design @ covariance @ seen.design.T
+    gram[np.diag_indices_from(gram)] += seen.noise
+    error = seen.values - seen.design @ mean
+    return float(error @ cho_solve(cho_factor(gram, lower=True), error))
 
 
 def _ridge_mean(titles: Sequence[Observations], smooth: Array) -> Array:

@@ -48,8 +48,8 @@ class Grid:
         """Cells of a title."""
         low, high = crf_range
         crfs = np.linspace(low, high, max(2, round((high - low) / _SPACING) + 1))
-        octaves = np.minimum(0.0, np.log2(np.array(heights) / title.size.height))
-        weights, untold = axes.weights(np.repeat(octaves, len(crfs)), np.tile(crfs, len(heights)))
+        cells = np.repeat(heights, len(crfs))
+        weights, untold = axes.weights(*title.octaves(cells), np.tile(crfs, len(heights)))
         shape = (len(heights), len(crfs))
         return cls(
             heights,

@@ -91,8 +91,7 @@ class Posterior:
         if not len(rows):
             return self
         heights, crfs, kbps, vmaf = rows.T
-        u = np.log2(heights / self.title.size.height)
-        design, missing = self.axes.design(np.minimum(u, 0.0), crfs)
+        design, missing = self.axes.design(*self.title.octaves(heights), crfs)
         count = len(rows)
         noise = np.concatenate(
             [
@@ -115,8 +114,7 @@ class Posterior:
     def moments(self, height: int, crfs: ArrayLike) -> Moments:
         """Latent means and deviations of cells, not yet made monotone."""
         crf = np.atleast_1d(np.asarray(crfs, dtype=np.float64))
-        u = min(0.0, float(np.log2(height / self.title.size.height)))
-        design, missing = self.axes.design(np.full(len(crf), u), crf)
+        design, missing = self.axes.design(*self.title.octaves(np.full(len(crf), height)), crf)
         count = len(crf)
         mean = design @ self.mean
         variance = ((design @ self.covariance) * design).sum(axis=1)

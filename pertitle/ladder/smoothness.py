@@ -18,6 +18,8 @@ _U_LENGTH, _U_LEVEL = 1.0, 1.0
 """Octaves over which heights lose sight of each other, and the share that never does."""
 _T_LENGTH, _T_LEVEL = 1.0, 2.0
 """The same along CRF, in tens."""
+_NATIVE = 0.02
+"""What the native picture, which no scaler touched, does not share with the others."""
 _ROUGH = 3e-4
 """Relative variance of each node by itself."""
 
@@ -28,6 +30,8 @@ def smooth_correlation(axes: Axes) -> Array:
     t = np.tile((np.array(axes.crfs) - axes.centre) / 10.0, len(axes.octaves))
     along_u = np.exp(-0.5 * ((u[:, None] - u[None, :]) / _U_LENGTH) ** 2)
     along_t = np.exp(-0.5 * ((t[:, None] - t[None, :]) / _T_LENGTH) ** 2)
+    native = np.repeat(np.arange(len(axes.octaves)) == 0, len(axes.crfs))
+    along_u = along_u * np.where(native[:, None] == native[None, :], 1.0, 1.0 - _NATIVE)
     both = (_U_LEVEL + along_u) / (_U_LEVEL + 1) * (_T_LEVEL + along_t) / (_T_LEVEL + 1)
     return np.asarray((both + _ROUGH * np.eye(len(u))) / (1 + _ROUGH))
 

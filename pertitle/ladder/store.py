@@ -201,7 +201,7 @@ def _check_shapes(path: Path, model: SurfaceModel) -> None:
         and r.offset.shape == (count,)
         and all(np.isfinite(array).all() for array in finite)
         and all(map(math.isfinite, (*model.untold, model.noise.rate, model.noise.vmaf)))
-        and model.tails > 2
+        and model.tails > 2.0
     )
     if not sane:
         raise ModelError(f"model {path.name} is damaged: its arrays do not fit together")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
 
 from pertitle.ladder import store
 from pertitle.ladder.coordinates import (
@@ -17,14 +18,14 @@ from pertitle.ladder.coordinates import (
     quality_slope,
     rate_from_kbps,
 )
-from pertitle.ladder.gaussian import Observations, learn
+from pertitle.ladder.gaussian import Observations, distance, fit_tails, learn
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
 from pertitle.ladder.smoothness import smooth_correlation, smoothed
 
 Array = NDArray[np.float64]
 
-_STRENGTH = 5.0
+_STRENGTH = 12.0
 """Titles' worth of smoothness prior mixed into the learned covariance."""
 _SCORES = 14
 """Principal scores the features predict."""
@@ -113,11 +114,10 @@ def observe(
 ) -> Observations:
     """A title's cells as linear observations of its latent surface."""
     title = table.context
-    u = np.log2(table.heights / title.size.height)
-    design, missing = axes.design(u, table.crfs)
+    design, missing = axes.design(*title.octaves(table.heights), table.crfs)
     rate = rate_from_kbps(title, table.heights, table.kbps)
     quality = quality_from_vmaf(table.vmaf)
-    count = len(u)
+    count = len(table.crfs)
     variance = np.concatenate(
         [
             np.full(count, noise.rate**2) + untold[0] * missing[:count],
@@ -128,20 +128,15 @@ def observe(
 
 
 def default_axes(titles: Sequence[TitleTable], heights: int = 7, crfs: int = 7) -> Axes:
-    """Nodes that cover the cells of the titles."""
-    u = np.concatenate([np.log2(t.heights / t.context.size.height) for t in titles])
-    c = np.concatenate([t.crfs for t in titles])
-    known_c = np.unique(c)
-    known_u = np.unique(np.round(u, 2))[::-1]
-    nodes_c = known_c if len(known_c) <= crfs else np.linspace(c.min(), c.max(), crfs)
-    nodes_u = (
-        known_u if len(known_u) <= heights else np.r_[0.0, np.linspace(-0.1, u.min(), heights)]
-    )
-    return Axes(
-        tuple(float(x) for x in np.minimum(nodes_u, 0.0)),
-        tuple(float(x) for x in nodes_c),
-        float((c.min() + c.max()) / 2),
-    )
+    """Nodes that cover the cells of the titles, and sources of up to twice the display's lines."""
+    places = [t.context.octaves(t.heights) for t in titles]
+    scaled = np.concatenate([u[~native] for u, native in places])
+    crf = np.unique(np.concatenate([t.crfs for t in titles]))
+    known = np.unique(np.round(scaled, 3))[::-1]
+    if len(known) > heights:
+        known = np.r_[1.0, np.linspace(0.0, scaled.min(), heights)]
+    nodes = crf if len(crf) <= crfs else np.linspace(crf[0], crf[-1], crfs)
+    return Axes((0.0, *map(float, known)), tuple(map(float, nodes)), float((crf[0] + crf[-1]) / 2))
 
 
 def fit_surface(
@@ -183,6 +178,13 @@ def fit_surface(
     regression, outside = fit_regression(names, table, scores, groups)
     offsets = population.mean + outside @ directions.T
     residual = learn(seen, smooth, shrink, _STRENGTH, offsets=offsets)
+    distances = np.empty(len(titles))
+    for train, test in GroupKFold(min(4, len(set(groups)))).split(offsets, groups=groups):
+        part = [seen[i] for i in train]
+        others = learn(part, smooth, shrink, _STRENGTH, offsets=offsets[train])
+        for i in test:
+            distances[i] = distance(offsets[i], others.covariance, seen[i])
+    tails = fit_tails(np.array([float(len(s.values)) for s in seen]), distances)
     return SurfaceModel(
         codec=codec,
         preset=preset,
@@ -191,9 +193,9 @@ def fit_surface(
         mean=population.mean,
         directions=directions,
         regression=regression,
-        covariance=residual.covariance,
+        covariance=residual.covariance * tails.scale,
         untold=untold,
         noise=noise,
-        tails=8.0,
+        tails=tails.freedom,
         meta=dict(meta or {}),
     )

@@ -62,7 +62,7 @@ def played(
     analysis = analysis_of(clip)
     encoded = encode_renditions(
         toolbox, analysis,
-        [rung(1280, 720, 26, 1500), rung(640, 360, 26, 400), rung(320, 180, 28, 120)],
+        [rung(854, 480, 26, 900), rung(640, 360, 26, 400), rung(320, 180, 28, 120)],
         codec=codec_named("h264"), preset="ultrafast", segment_seconds=2, vbv_ratio=3,
         folder=folder,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def test_a_player_plays_every_rung_to_the_end(
 ) -> None:
     result = played[name]
     assert result["ok"], result
-    assert sorted(result["seen"]) == [180, 360, 720]  # type: ignore[call-overload]
+    assert sorted(result["seen"]) == [180, 360, 480]  # type: ignore[call-overload]
     assert result["ended"] == pytest.approx(result["duration"], abs=0.1)
     assert result["corrupted"] == 0
     assert result["shown"] == "A rabbit"

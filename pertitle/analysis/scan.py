@@ -26,8 +26,9 @@ THUMB_LINES = 72
 TOY_LINES = 180
 LOOK_CRF = 27
 HISTOGRAM_BINS = 16
-BAR_LUMA = 28.0
-"""Lines whose brightest percentile stays below this luma can be letterbox."""
+BAR_LUMA = 30
+BAR_SPREAD = 10
+"""Lines darker than this luma that vary by no more can be letterbox; a dark picture varies."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +162,19 @@ def field_evidence(previous: Plane, current: Plane) -> str:
     return "progressive" if odd + even > 1.04 * own else "none"
 
 
+def _empty_lines(luma: Plane, axis: int) -> NDArray[np.bool_]:
+    """Which rows (axis 1) or columns (axis 0) are dark and of one tone throughout."""
+    low, high = luma.min(axis=axis).astype(np.int16), luma.max(axis=axis).astype(np.int16)
+    return np.asarray((high < BAR_LUMA) & (high - low <= BAR_SPREAD))
+
+
 def black_bars(luma: Plane) -> tuple[float, float, float, float]:
     """Black lines at the top, bottom, left and right, as shares of the height or width.
 
-    A line is black if almost no pixel of it is lighter than ``BAR_LUMA`` and it is even. An
-    all-black frame tells nothing and counts as having no bars.
+    An all-black frame tells nothing and counts as having no bars.
     """
     height, width = luma.shape
-    rows = np.percentile(luma[:, :: max(1, width // 320)], 98, axis=1) < BAR_LUMA
-    columns = np.percentile(luma[:: max(1, height // 320)], 98, axis=0) < BAR_LUMA
+    rows, columns = _empty_lines(luma, 1), _empty_lines(luma, 0)
     if rows.all() or columns.all():
         return (0.0, 0.0, 0.0, 0.0)
     top, bottom = int(np.argmin(rows)), int(np.argmin(rows[::-1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def test_estimated_quality_falls_with_crf_and_lines(real: dict[str, float]) -> N
         assert scores == sorted(scores, reverse=True)
     scores = [real[f"vmaf_{lines}"] for lines in ("720", "540", "432", "360", "240")]
     # The stand-in for VMAF is good to about a point.
-    assert all(fewer < more + 1 for more, fewer in zip(scores, scores[1:], strict=False))
+    assert all(fewer < more + 1 for more, fewer in itertools.pairwise(scores))
     assert scores[-1] < scores[0] - 5
     assert scores[0] > 95  # the clip has 720 lines itself
 

@@ -91,7 +91,7 @@ def encode_audio(
     for stream in analysis.source.audio:
         if stream.channels < 1 or stream.sample_rate < 1:
             continue  # a header without content
-        sound = listen(analysis.source.path, stream)
+        sound = listen(analysis.source.path, stream, analysis.source.duration)
         for track in tracks_of(stream, sound, keep_surround=keep_surround):
             if target_mos is not None and not sound.silent:
                 kbps = lowest_rate(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import numpy as np
+from numpy.typing import NDArray
 
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioStream
@@ -19,6 +22,9 @@ SAME_SIDE = 10 ** (-50 / 20)
 coding of dual mono leaves about -60 dB."""
 EXCERPT_SECONDS = 5
 """The stretch that stands for a track where its coded quality is measured."""
+WHOLE_SECONDS = 900.0
+EXCERPTS = 120
+"""Longer tracks are listened to in this many excerpts: ten minutes in all."""
 
 
 @dataclass(frozen=True)
@@ -47,47 +53,87 @@ class Sound:
         return self.side <= SAME_SIDE * self.middle
 
 
-def listen(path: Path, stream: AudioStream) -> Sound:
-    """Decode a track and measure it.
+def listen(path: Path, stream: AudioStream, duration: float) -> Sound:
+    """Measure a track: whole, or long ones in excerpts all over.
+
+    A long track that is silent in all excerpts is listened to whole, as it may speak once an hour.
+
+    Args:
+        duration: seconds of the title.
 
     Raises:
         DeliveryError: nothing of it decodes.
     """
-    peak = total_middle = total_side = 0.0
-    samples = 0
-    energy: list[float] = []  # of each second
+    if duration > WHOLE_SECONDS:
+        starts = np.linspace(0, duration - EXCERPT_SECONDS, EXCERPTS)
+        sampled = _measure(path, stream, [float(start) for start in starts])
+        if sampled is not None and not sampled.silent:
+            return sampled
+    whole = _measure(path, stream, None)
+    if whole is None:
+        raise DeliveryError(f"sound track {stream.index} does not decode")
+    return whole
+
+
+class _Meter:
+    """Sums over the samples that were heard, and the energy of each second."""
+
+    def __init__(self) -> None:
+        self.peak = self.middle = self.side = 0.0
+        self.samples = 0
+        self.energy: dict[int, float] = {}
+
+    def add(self, data: NDArray[np.float64], time: float) -> None:
+        self.peak = max(self.peak, float(np.abs(data).max(initial=0.0)))
+        first, second = data[0], data[min(1, len(data) - 1)]
+        self.middle += float(np.square((first + second) / 2).sum())
+        self.side += float(np.square((first - second) / 2).sum())
+        self.samples += data.shape[1]
+        number = max(0, int(time))
+        self.energy[number] = self.energy.get(number, 0.0) + float(np.square(data).sum())
+
+    def sound(self) -> Sound:
+        energy = np.zeros(max(self.energy) + 1)
+        energy[list(self.energy)] = list(self.energy.values())
+        excerpts = np.convolve(energy, np.ones(min(EXCERPT_SECONDS, len(energy))), "valid")
+        return Sound(
+            peak=self.peak,
+            middle=(self.middle / self.samples) ** 0.5,
+            side=(self.side / self.samples) ** 0.5,
+            loudest=float(excerpts.argmax()),
+        )
+
+
+def _measure(path: Path, stream: AudioStream, starts: list[float] | None) -> Sound | None:
+    """Levels of the whole track, or of the excerpts from these seconds on; None if unheard."""
+    meter = _Meter()
     try:
         with av.open(
             f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
         ) as container:
             track = container.streams[stream.index]
+            clock = (container.start_time or 0) / av.time_base
             resampler = av.AudioResampler(format="fltp")
-            for packet in container.demux(track):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    continue
-                for frame in frames:
-                    if not isinstance(frame, av.AudioFrame):
-                        continue
+            for start in [None] if starts is None else starts:
+                if start is not None:
+                    container.seek(int((start + clock) * av.time_base))
+                for frame in _frames(container, track):
+                    time = (frame.time or 0.0) - clock
+                    if start is not None and time >= start + EXCERPT_SECONDS:
+                        break
                     for part in resampler.resample(frame):
-                        data = np.nan_to_num(part.to_ndarray().astype(np.float64))
-                        peak = max(peak, float(np.abs(data).max(initial=0.0)))
-                        first, second = data[0], data[min(1, len(data) - 1)]
-                        total_middle += float(np.square((first + second) / 2).sum())
-                        total_side += float(np.square((first - second) / 2).sum())
-                        second_number = samples // max(1, stream.sample_rate)
-                        energy += [0.0] * (second_number + 1 - len(energy))
-                        energy[second_number] += float(np.square(data).sum())
-                        samples += data.shape[1]
+                        meter.add(np.nan_to_num(part.to_ndarray().astype(np.float64)), time)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DeliveryError(f"sound track {stream.index} cannot be read: {error}") from error
-    if samples == 0:
-        raise DeliveryError(f"sound track {stream.index} does not decode")
-    excerpts = np.convolve(energy, np.ones(min(EXCERPT_SECONDS, len(energy))), "valid")
-    return Sound(
-        peak=peak,
-        middle=(total_middle / samples) ** 0.5,
-        side=(total_side / samples) ** 0.5,
-        loudest=float(excerpts.argmax()),
-    )
+    return meter.sound() if meter.samples else None
+
+
+def _frames(container: Any, track: Any) -> Iterator[av.AudioFrame]:
+    for packet in container.demux(track):
+        try:
+            decoded = packet.decode()
+        except av.error.InvalidDataError:
+            continue
+        for frame in decoded:
+            if isinstance(frame, av.AudioFrame):
+                yield frame

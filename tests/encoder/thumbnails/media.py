@@ -39,7 +39,7 @@ def scene(number: int, seconds: float) -> str:
     x, y, scale = places[number % 4]
     return (
         f"mandelbrot=s={SIZE}:r={RATE}:start_x={x}:start_y={y}:start_scale={scale}"
-        f":end_scale={scale * 0.98}:end_pts=400:maxiter=300,trim=duration={seconds},"
+        f":end_scale={scale * 0.98}:end_pts=400:maxiter=120,trim=duration={seconds},"
         f"hue=h={47 * number}:s=0.8,eq=brightness=0.12:contrast=0.8,setsar=1,format=yuv420p"
     )
 

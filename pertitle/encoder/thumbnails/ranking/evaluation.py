@@ -152,6 +152,11 @@ def estimate(
     resampled = _ratios(_bootstrap_means(table, rounds, seed))
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(resampled, (tail, 100 - tail), axis=0)
+    effective = effective_rounds(logged, target)
+    if not (reward * weight).any() and effective > 0:
+        # No reward was seen, so resampling knows no spread; the exact binomial bound does.
+        bound = (1 - ((1 - level) / 2) ** (1 / effective)) * max(1.0, float(reward.max()))
+        high[:3] = np.maximum(high[:3], bound)
     found = [
         Estimate(float(v), float(a), float(b)) for v, a, b in zip(point, low, high, strict=True)
     ]
@@ -161,7 +166,7 @@ def estimate(
         found[1],
         found[2],
         found[3] if len(found) > 3 else None,
-        effective_rounds(logged, target),
+        effective,
     )
 
 

@@ -1,8 +1,8 @@
 """Where a measurement lies on a title's surface, and the scales its two values live on.
 
-A *cell* is one (height, CRF). Its coordinates are ``u = log2(height / full)``, where *full* is the
-smaller of the source's and the display's height (no viewer sees more), ``t = (crf - centre) / 10``,
-and whether the picture is native, that is not scaled at all. Its two values are
+A *cell* is one (height, CRF). Its coordinates are ``u = log2(height / full)``, at most 0, where
+*full* is the smaller of the source's and the display's height (nobody sees more lines than the
+display has, and bits a pixel hardly change above), ``t = (crf - centre) / 10``, and whether the picture is native, that is not scaled at all. Its two values are
 
 * *rate*: log2 of bits a pixel of the rendition, which takes picture size and frame rate out;
 * *quality*: a scaled logit of VMAF. Near 0 and 100 VMAF saturates; there the logit runs away and
@@ -57,7 +57,7 @@ class TitleContext:
         """``u`` of each height, and which of them is native."""
         lines = np.atleast_1d(np.asarray(heights, dtype=np.float64))
         full = min(self.size.height, self.display.height)
-        return np.log2(lines / full), lines >= self.size.height
+        return np.minimum(0.0, np.log2(lines / full)), lines >= self.size.height
 
     def geometry(self) -> dict[str, float]:
         """Covariates every model has, named apart from the analysis features."""

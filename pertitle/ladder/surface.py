@@ -128,13 +128,13 @@ def observe(
 
 
 def default_axes(titles: Sequence[TitleTable], heights: int = 7, crfs: int = 7) -> Axes:
-    """Nodes that cover the cells of the titles, and sources of up to twice the display's lines."""
+    """Nodes that cover the cells of the titles."""
     places = [t.context.octaves(t.heights) for t in titles]
     scaled = np.concatenate([u[~native] for u, native in places])
     crf = np.unique(np.concatenate([t.crfs for t in titles]))
     known = np.unique(np.round(scaled, 3))[::-1]
     if len(known) > heights:
-        known = np.r_[1.0, np.linspace(0.0, scaled.min(), heights)]
+        known = np.linspace(0.0, scaled.min(), heights)
     nodes = crf if len(crf) <= crfs else np.linspace(crf[0], crf[-1], crfs)
     return Axes((0.0, *map(float, known)), tuple(map(float, nodes)), float((crf[0] + crf[-1]) / 2))
 

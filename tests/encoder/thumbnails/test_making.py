@@ -176,3 +176,18 @@ def test_arguments_are_checked(tmp_path: Path) -> None:
     clip.unlink()
     with pytest.raises(SourceError, match=r"g\.mp4"):
         make_thumbnails(analysis, tmp_path, shapes=(Shape("1x1", 64, 64),))
+
+
+def test_hdr_is_tone_mapped(tmp_path: Path) -> None:
+    """Diffuse white (203 cd/m², PQ code 0.58) becomes a bright grey without a cast."""
+    graph = (
+        "color=c=0x949494:s=160x180:r=24:d=0.5[a];testsrc2=s=160x180:r=24:d=0.5[b];"
+        "[a][b]hstack,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc,"
+        "format=yuv420p10le[v]"
+    )
+    tags = ("-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc")
+    analysis = media.analysed(media.render(tmp_path / "hdr.mkv", graph, options=tags))
+    assert analysis.source.video.dynamic_range == "pq"
+    white = find_candidates(analysis, count=1)[0].image[60:120, 20:140].mean(axis=(0, 1))
+    assert white.max() - white.min() < 8
+    assert 150 < white.mean() < 230

@@ -2,7 +2,8 @@
 
 A *cell* is one (height, CRF). Its coordinates are ``u = log2(height / full)``, at most 0, where
 *full* is the smaller of the source's and the display's height (nobody sees more lines than the
-display has, and bits a pixel hardly change above), ``t = (crf - centre) / 10``, and whether the picture is native, that is not scaled at all. Its two values are
+display has, and bits a pixel hardly change above), ``t = (crf - centre) / 10``, and whether the
+picture is native, that is not scaled at all. Its two values are
 
 * *rate*: log2 of bits a pixel of the rendition, which takes picture size and frame rate out;
 * *quality*: a scaled logit of VMAF. Near 0 and 100 VMAF saturates; there the logit runs away and

@@ -114,6 +114,11 @@ def decoder(source: Source) -> Iterator[Decoder]:
         yield Decoder(container, stream, source)
 
 
+LEAD_SECONDS = 0.4
+"""Stretch before a wanted place in which every picture is decoded: more than a group of B-frames
+at 24 frames a second."""
+
+
 class Decoder:
     """Random access to the pictures of one open file."""
 
@@ -126,8 +131,17 @@ class Decoder:
         self.bytes_read = 0
         self.packets_read = 0
 
-    def frames(self, start: float) -> Iterator[tuple[float, Any]]:
-        """Raw decoded frames from the keyframe at or before ``start`` on, with their times."""
+    def frames(self, start: float, reach: float | None = None) -> Iterator[tuple[float, Any]]:
+        """Raw decoded frames, with their times, that lead to ``start`` and all that follow.
+
+        On the way from the keyframe at or before ``start``, pictures that no other needs are left
+        out, all but those of the last ``LEAD_SECONDS``.
+
+        Args:
+            start: seconds into the title.
+            reach: go no further than this many seconds past the keyframe, at whatever cost in
+                place; None for no bound.
+        """
         base = float(self.stream.time_base)
         target = int((start + self.origin) / base)
         try:
@@ -139,6 +153,12 @@ class Decoder:
             for packet in packets:
                 self.bytes_read += packet.size or 0
                 self.packets_read += 1 if packet.size else 0
+                if packet.pts is not None:
+                    when = float(packet.pts) * base - self.origin
+                    if reach is not None:
+                        start, reach = min(start, when + reach), None
+                    needed = when >= start - LEAD_SECONDS
+                    self.stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
                 try:
                     decoded = packet.decode()
                 except av.error.InvalidDataError:

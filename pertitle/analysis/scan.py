@@ -1,8 +1,8 @@
 """A first look at a title: thumbnails of every frame of a short one, samples of a long one.
 
-The cost is bounded: a title of any length is looked at in at most ``MAX_LOOKS`` places, each
-a keyframe and the three pictures after it. What the file spent on its own coding is read from
-its index where it has one, at no cost.
+The cost is bounded: a title of any length is looked at in at most ``MAX_LOOKS`` places, four
+pictures each, up to ``LOOK_REACH`` past a keyframe. What the file spent on its own coding is
+read from its index where it has one, at no cost.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ MAX_LOOKS = 40
 THUMB_LINES = 72
 TOY_LINES = 180
 LOOK_CRF = 27
+LOOK_REACH = 1.0
+"""How far past a keyframe a place is looked at, seconds: keyframes alone are a poor sample, for
+encoders put them at cuts and where the picture comes up from black."""
+LOOK_SLACK = 0.01
 HISTOGRAM_BINS = 16
 BAR_LUMA = 30
 BAR_SPREAD = 10
@@ -102,7 +106,8 @@ def every_frame(decode: Decoder) -> Iterator[Glance]:
 def look_around(
     decode: Decoder, source: Source, on_progress: Callable[[float], None]
 ) -> list[Look]:
-    """Look at evenly spread places, each from a keyframe on; sorted, no place twice."""
+    """Look at evenly spread places, each at most ``LOOK_REACH`` past a keyframe; sorted, no place
+    twice."""
     wanted = min(MAX_LOOKS, max(1, round(source.duration / 2)))
     rate = float(source.video.frame_rate)
     looks: dict[float, Look] = {}
@@ -116,7 +121,11 @@ def look_around(
 
 def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
     taken: list[tuple[float, list[Plane]]] = []
-    for when, frame in decode.frames(time):
+    place: float | None = None
+    for when, frame in decode.frames(time, reach=LOOK_REACH):
+        place = when if place is None else place
+        if when < min(time, place + LOOK_REACH) - LOOK_SLACK:
+            continue
         taken.append((when, planes_of(frame)))
         if len(taken) == 4:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from importlib.metadata import files
@@ -31,7 +32,9 @@ def make_clip(toolbox: Toolbox, tmp_path_factory: pytest.TempPathFactory) -> Mak
     folder = tmp_path_factory.mktemp("clips")
 
     def make(graph: str, name: str = "clip.mp4", *options: str, sound: str | None = None) -> Path:
-        path = folder / name
+        # Two tests may use one name for different clips.
+        content = hashlib.sha256(repr((graph, options, sound)).encode()).hexdigest()[:12]
+        path = folder / content / name
         if path.exists():
             return path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -102,13 +102,20 @@ def render(toolbox: Toolbox, clip: Clip, folder: Path) -> Path:
                     picture = soften(picture, clip.softness)
                 file.write(_quantize(picture, rng).tobytes())
         _write_sound(sound, clip.sound())
-        video = ffmpeg.input(
-            f"file:{frames}", f="rawvideo", pixel_format="rgb24",
-            video_size=(WIDTH, HEIGHT), framerate=clip.fps,
-        ).filter("scale", out_color_matrix="bt709", out_range="tv")  # fmt: skip
+        video = (
+            ffmpeg.input(
+                f"file:{frames}",
+                f="rawvideo",
+                pixel_format="rgb24",
+                video_size=(WIDTH, HEIGHT),
+                framerate=clip.fps,
+            )
+            .filter("scale", out_color_matrix="bt709", out_range="tv")
+            .filter("format", "yuv420p")
+            .filter("setparams", color_primaries="bt709", color_trc="bt709", colorspace="bt709")
+        )
         options = {
-            "c:v": "libx264", "preset": "slow", "crf": clip.crf, "pix_fmt": "yuv420p",
-            "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709",
+            "c:v": "libx264", "preset": "slow", "crf": clip.crf,
             "threads": 2, "c:a": "aac", "b:a": "96k", "movflags": "+faststart",
             "fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact",
         }  # fmt: skip

@@ -42,6 +42,10 @@ def test_format(name: str) -> None:
         assert (video.width, video.height) == (1280, 720)
         assert video.codec_context.name == "h264"
         assert audio.codec_context.name == "aac"
+        # 1 is BT.709 in each (ITU-T H.273).
+        assert video.codec_context.color_primaries == 1
+        assert video.codec_context.color_trc == 1
+        assert video.codec_context.colorspace == 1
         assert audio.codec_context.channels == 2
         assert container.duration == pytest.approx(6_000_000, abs=50_000)
         assert video.average_rate is not None

@@ -116,7 +116,12 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
     parser.add_argument("--jobs", type=whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
-    parser.add_argument("--preview", action="store_true", help="add a page that plays the package")
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="HLS_JS",
+        help="add a page that plays the package with this hls.min.js (`npm install hls.js`)",
+    )
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)

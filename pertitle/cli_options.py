@@ -152,7 +152,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         threads=arguments.threads,
         thumbnails=arguments.thumbnails,
         model=arguments.model,
-        preview=getattr(arguments, "preview", False),
+        preview=getattr(arguments, "preview", None),
         cache=not arguments.no_cache,
     )
 

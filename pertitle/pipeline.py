@@ -39,7 +39,7 @@ from pertitle.records import (
     TitleResult,
 )
 from pertitle.report import write_batch_report, write_title_report
-from pertitle.report.preview import write_preview
+from pertitle.report.preview import read_player, write_preview
 from pertitle.serial import to_json, write_json, write_text
 from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
 from pertitle.workspace import Workspace, fingerprint, locked, plan_key, title_key
@@ -86,7 +86,7 @@ def _deliver_title(
     )
     (space.folder / "error.log").unlink(missing_ok=True)
     if work.options.preview:
-        write_preview(result, space.folder)
+        write_preview(result, space.folder, work.options.preview)
     write_json(space.folder / "result.json", {"version": 1, "key": key, **to_json(result)})
     if not keep_work:
         space.clear()
@@ -210,6 +210,8 @@ def _run(
     given: TitlePlan | None = None,
 ) -> BatchResult:
     started = time.monotonic()
+    if options.preview:
+        read_player(options.preview)  # a typing error shows now and not after hours of encoding
     out = out.absolute()  # children run in other working directories
     lock = threading.Lock()
 

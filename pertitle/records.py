@@ -518,7 +518,7 @@ class Options:
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
         model: a file from ``pertitle train``; None for the shipped model of the codec.
-        preview: also write a page that plays the package.
+        preview: hls.js as one script; with it a page that plays the package is written too.
         cache: keep and reuse measurements of analyses and probes between runs.
     """
 
@@ -528,5 +528,5 @@ class Options:
     threads: int | None = None
     thumbnails: int = 6
     model: Path | None = None
-    preview: bool = False
+    preview: Path | None = None
     cache: bool = True

@@ -25,6 +25,7 @@ def page(
     scripts: Sequence[str] = ("page.js",),
     styles: Sequence[str] = ("page.css",),
     allow: str = "",
+    libraries: Sequence[str] = (),
 ) -> str:
     """A complete HTML document.
 
@@ -34,11 +35,12 @@ def page(
         data: anything JSON can hold, for the scripts to read.
         scripts, styles: files of ``assets``, written into the page.
         allow: further directives of the content security policy.
+        libraries: code of other scripts, run before those.
 
     The policy allows the page's own scripts by their hashes and pictures from data addresses;
     whatever a hostile name might smuggle in would not run.
     """
-    codes = [_asset(name) for name in scripts]
+    codes = [*libraries, *(_asset(name) for name in scripts)]
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
         f" form-action 'none'; script-src {' '.join(_hash(code) for code in codes)}"

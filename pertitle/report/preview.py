@@ -1,8 +1,8 @@
 """A page that plays a finished package and lays two rungs over one another.
 
-The page carries its player (hls.js, Apache-2.0, unchanged from its npm package; see
-``assets/vendor``). Browsers fetch segments only over HTTP, so it has to be served:
-:func:`preview_server` does that on this machine.
+The page carries its player, hls.js, which the caller brings (``npm install hls.js``, then
+``node_modules/hls.js/dist/hls.min.js``). Browsers fetch segments only over HTTP, so it has to be
+served: :func:`preview_server` does that on this machine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pertitle.errors import UsageError
 from pertitle.records import TitleResult
 from pertitle.report import page, words
 from pertitle.report.fixed import own_points
@@ -21,21 +22,38 @@ NAME = "preview.html"
 _ALLOW = "connect-src 'self'; media-src blob: 'self'; worker-src blob:"
 
 
-def write_preview(result: TitleResult, folder: Path) -> Path:
+def write_preview(result: TitleResult, folder: Path, player: Path) -> Path:
     """Write ``preview.html`` into a title's folder, beside its package.
+
+    Args:
+        player: hls.js as one script.
 
     Returns:
         The file.
 
     Raises:
+        UsageError: the player cannot be read.
         OSError: the file cannot be written.
     """
     target = folder / NAME
-    write_text(target, preview_page(result))
+    write_text(target, preview_page(result, read_player(player)))
     return target
 
 
-def preview_page(result: TitleResult) -> str:
+def read_player(path: Path) -> str:
+    """The code of hls.js, fit to stand inside a page.
+
+    Raises:
+        UsageError: it cannot be read as text.
+    """
+    try:
+        code = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the player {path}: {error}") from error
+    return code.replace("</script", "<\\/script")
+
+
+def preview_page(result: TitleResult, player: str) -> str:
     """The page as text; see :func:`write_preview`."""
     names = [
         f"{r.rung.width}×{r.rung.height}, {words.kbps(r.average_kbps)},"
@@ -97,7 +115,8 @@ def preview_page(result: TitleResult) -> str:
             "names": names,
             "rate": [rate.numerator, rate.denominator],
         },
-        scripts=("vendor/hls.min.js", "preview.js"),
+        scripts=("preview.js",),
+        libraries=(player,),
         styles=("page.css", "preview.css"),
         allow=_ALLOW,
     )

@@ -54,7 +54,7 @@ def seen(
         plain, renditions=renditions, package=finished,
         plan=replace(plain.plan, analysis=analysis),
     )  # fmt: skip
-    write_preview(result, delivered)
+    write_preview(result, delivered, checks / "node_modules/hls.js/dist/hls.min.js")
     server = preview_server(delivered)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     shots = os.environ.get("PERTITLE_SHOTS", "")

@@ -14,6 +14,13 @@ from tests.report import example
 from tests.report.checking import external, read
 
 
+def player(folder: Path) -> Path:
+    """A stand-in for hls.js that tries to end its element."""
+    path = folder / "hls.min.js"
+    path.write_text("var Hls = '</script><img src=x>';")
+    return path
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[http.client.HTTPConnection]:
     folder = tmp_path / "title"
@@ -21,7 +28,7 @@ def served(tmp_path: Path) -> Iterator[http.client.HTTPConnection]:
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "1.m4s").write_bytes(b"12345")
     (folder / "segments").mkdir()
-    write_preview(example.title(), folder)
+    write_preview(example.title(), folder, player(tmp_path))
     server = preview_server(folder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=10)
@@ -38,7 +45,7 @@ def asked(connection: http.client.HTTPConnection, path: str) -> tuple[int, str, 
 
 
 def test_page_carries_its_player_and_survives_hostile_names(tmp_path: Path) -> None:
-    html = write_preview(example.hostile(), tmp_path).read_text(encoding="utf-8")
+    html = write_preview(example.hostile(), tmp_path, player(tmp_path)).read_text(encoding="utf-8")
     page = read(html)
     assert page.problems == []
     assert external(page) == []

@@ -50,6 +50,7 @@ class Look:
 
     Attributes:
         glance: its first frame.
+        keyframe: time of the keyframe it was reached from, seconds.
         key_bits, rate: toy coding at ``TOY_LINES`` lines, log2(kbit) and log2(kbit/s).
         fields: evidence of interlacing, see :func:`field_evidence`.
         bars: black lines at the top, bottom, left and right, shares of height and width.
@@ -57,6 +58,7 @@ class Look:
     """
 
     glance: Glance
+    keyframe: float
     key_bits: float
     rate: float
     fields: str
@@ -138,6 +140,7 @@ def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
     evidence = field_evidence(first, taken[1][1][0]) if len(taken) > 1 else "none"
     return Look(
         glance=glance_at(*taken[0]),
+        keyframe=taken[0][0] if place is None else place,
         key_bits=toy.key_bits("native", LOOK_CRF),
         rate=toy.rate("native", LOOK_CRF),
         fields=evidence,

@@ -72,10 +72,11 @@ def coarse_shots(looks: Sequence[Look], duration: float) -> tuple[Shot, ...]:
 
     Neighbouring places that look alike count as one shot. The boundary is put at the keyframe
     of the later place: encoders start one at a cut, but cuts between two places that look alike
-    are missed, and a boundary can be late by up to the distance of two places.
+    are missed, a long camera move can be split, and a boundary can be late by up to the distance
+    of two places.
     """
     times = [
-        b.glance.time
+        b.keyframe if b.keyframe > a.glance.time else b.glance.time
         for a, b in itertools.pairwise(looks)
         if score(a.glance, b.glance) > SAME_SCENE
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pertitle.analysis import probe
+from pertitle.analysis import analyse, probe, scan
 from pertitle.analysis.frames import decoder
 from pertitle.analysis.scan import every_frame
 from pertitle.analysis.shots import find_shots
@@ -52,3 +52,22 @@ def test_shots_cover_the_title(make_clip: MakeClip) -> None:
 )
 def test_what_is_no_cut(make_clip: MakeClip, name: str, graph: str) -> None:
     assert len(shots_of(make_clip, graph, f"{name}.mp4")) == 1
+
+
+def test_coarse_shots_of_a_long_title(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen in places only: every scene found, boundaries at the keyframes of the cuts."""
+    scenes = (
+        f"testsrc2={SHAPE}:d=20",
+        f"smptehdbars={SHAPE}:d=24",
+        f"rgbtestsrc={SHAPE}:d=16",
+    )
+    parts = ";".join(f"{scene},format=yuv420p[s{i}]" for i, scene in enumerate(scenes))
+    path = make_clip(
+        f"{parts};[s0][s1][s2]concat=n=3:v=1:a=0", "long-scenes.mp4",
+        "-c:v", "libx264", "-preset", "superfast", "-g", "150",
+    )  # fmt: skip
+    monkeypatch.setattr(scan, "MAX_SCANNED_PIXELS", 1e6)
+    shots = analyse(path).shots
+    assert shots[0].start == 0
+    assert shots[-1].end == pytest.approx(60)
+    assert [shot.start for shot in shots[1:]] == pytest.approx([20.0, 44.0], abs=0.1)

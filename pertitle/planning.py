@@ -77,7 +77,8 @@ def plan_in(path: Path, work: Work) -> TitlePlan:
 def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
     segment = work.options.encode.segment_seconds
-    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment)
+    tone_map = work.options.encode.codec == "h264"  # an HDR source gets an SDR ladder
+    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment, tone_map)
     known = work.cache.get(key)
     if known is not None:
         try:
@@ -86,7 +87,9 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = analyse(path, segment_seconds=segment, on_progress=work.progress("analysis"))
+    analysis = analyse(
+        path, segment_seconds=segment, tone_map=tone_map, on_progress=work.progress("analysis")
+    )
     work.cache.put(key, analysis)
     return analysis, key
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 # A moving gradient with texture: real motion for the encoder, small enough to be quick.
 SCENE = (
-    "gradients=s={size}:r=25:d={seconds}:speed=0.05:seed=3,noise=alls=12:allf=t:all_seed=5,"
+    "gradients=s={size}:r=25:d={seconds}:speed=0.05:seed=3,noise=alls=3:all_seed=5,"
     "drawbox=x='mod(40*t,200)':y=40:w=40:h=40:c=white:t=fill"
 )
 FAST = Options(

@@ -118,7 +118,7 @@ def test_hdr_alpha_and_missing_tags(make_clip: MakeClip) -> None:
 
 def test_an_upscale_is_recognised(real_clip: Path, toolbox: Toolbox, tmp_path: Path) -> None:
     path = tmp_path / "upscaled.mkv"
-    graph = "trim=end_frame=15,crop=640:360,scale=320:180:flags=bicubic,scale=640:360:flags=bicubic"
+    graph = "trim=end_frame=12,scale=640:360:flags=bicubic,scale=1280:720:flags=bicubic"
     toolbox.runner.run(
         [toolbox.ffmpeg, "-v", "error", "-i", f"file:{real_clip}", "-an", "-vf", graph, *FAST,
          f"file:{path}"]

@@ -44,7 +44,7 @@ TREE_PICTURES = 10
 """Predicted pictures over which references reach: a lookahead of 40 frames with B-frames."""
 KEY_OFFSET = -1.5
 """QP of key pictures against predicted ones."""
-SETTLING = 4.0
+SETTLING = 2.0
 """QP by which a block that time predicts perfectly looks better than its own quantiser: it is
 copied from a finer key picture and refined by every picture after."""
 

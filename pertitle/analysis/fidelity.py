@@ -16,7 +16,9 @@ Floats = NDArray[np.float32]
 TILE = 128
 """Side of a tile of the display on which fidelity is measured, pixels."""
 EYE_NOISE = 2.0
-"""Variance of the visual noise of VIF (Sheikh and Bovik)."""
+"""Variance of the visual noise of VIF (Sheikh and Bovik); flatter places count as kept."""
+SPREAD_LIMIT = 255.0**2 / 4
+"""Variance of a distorted flat place at which nothing of it counts as kept (libvmaf)."""
 
 
 def tiles(size: Size, count: int, first: int = 0) -> list[tuple[int, int, int, int]]:
@@ -74,18 +76,16 @@ class Reference:
                 break
             mean, variance = _moments(plane, scale)
             self.planes.append((plane, mean, variance))
-            self.vif[scale] = float(np.log2(1 + variance / EYE_NOISE).sum())
+            seen = np.where(variance < EYE_NOISE, 1, np.log2(1 + variance / EYE_NOISE))
+            self.vif[scale] = float(seen.sum())
         self.bands = _bands(tile)
-        self.cubes = [[np.abs(band) ** 3 for band in level] for level in self.bands]
-        self.detail = _band_sums(self.cubes)
+        self.detail = np.zeros((LEVELS, 3))
+        for level, bands in enumerate(self.bands):
+            self.detail[level] = [_cube_sum(np.abs(band)) for band in bands]
 
 
-def _band_sums(cubes: list[list[Floats]]) -> NDArray[np.float64]:
-    """Sums of the cubes by wavelet level and direction, shape (4, 3); 0 for missing levels."""
-    sums = np.zeros((len(_CSF), 3))
-    for level, bands in enumerate(cubes):
-        sums[level] = [float(band.sum()) for band in bands]
-    return sums
+def _cube_sum(size: Floats) -> float:
+    return float((size * size * size).sum(dtype=np.float64))
 
 
 def _moments(plane: Floats, scale: int) -> tuple[Floats, Floats]:
@@ -100,7 +100,8 @@ def vif_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
     finest first.
 
     Sheikh and Bovik, "Image information and visual quality", IEEE TIP 2006, in the form that
-    VMAF takes it (one Gaussian window a scale). Divided by ``Reference.vif`` it is VIF.
+    VMAF takes it (one Gaussian window a scale; flat places count as kept). Divided by
+    ``Reference.vif`` it is VIF.
     """
     kept = np.zeros(4)
     for scale, (plane, mean_r, var_r) in enumerate(reference.planes):
@@ -110,49 +111,80 @@ def vif_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
         both = cv2.GaussianBlur(plane * distorted, *_blurs(scale)) - mean_r * mean_d
         gain = np.clip(both / (var_r + 1e-6), 0, None)
         noise = np.maximum(var_d - gain * both, 1e-6)
-        kept[scale] = np.log2(1 + gain * gain * var_r / (noise + EYE_NOISE)).sum()
+        seen = np.log2(1 + gain * gain * var_r / (noise + EYE_NOISE))
+        kept[scale] = np.where(var_r < EYE_NOISE, 1 - var_d / SPREAD_LIMIT, seen).sum()
     return kept
 
 
 _DB2 = np.array([0.4829629131, 0.8365163037, 0.2241438680, -0.1294095226], np.float32)
 _DB2_HIGH = np.array([-0.1294095226, -0.2241438680, 0.8365163037, -0.4829629131], np.float32)
-_CSF = (0.031, 0.069, 0.104, 0.115)
-"""Weights of the four wavelet levels, roughly the contrast sensitivity of VMAF's ADM."""
+LEVELS = 4
+_MASK = np.full((3, 3), 1 / 30, np.float32)
+_MASK[1, 1] = 1 / 15
+"""How far noise hides detail of the same place and its neighbours (ADM)."""
+_SAME_DIRECTION = float(np.cos(np.radians(1.0)) ** 2)
+_AREA_SHARE = 32
+"""A band of n coefficients counts as if it held n / 32 coefficients of one threshold more."""
+
+
+def _visibility(level: int, band: int) -> float:
+    """Visible thresholds in a wavelet coefficient of one luma level, at 3 picture heights from a
+    1080-line display.
+
+    Watson, Yang, Solomon and Villasenor, "Visibility of wavelet quantization noise", IEEE TIP
+    1997, eq. 1 and table IV.
+    """
+    orientation, amplitudes = (
+        (1.0, (0.67234, 0.41317, 0.22727, 0.11792)),
+        (0.534, (0.72709, 0.49428, 0.28688, 0.15214)),
+    )[band == 2]
+    degree = 3 * 1080 * np.pi / 180
+    distance = np.log10(2 ** (level + 1) * 0.401 * orientation / degree)
+    return float(amplitudes[level] / (2 * 0.495 * 10 ** (0.466 * distance**2)))
+
+
+VISIBILITY = np.array([[_visibility(level, band) for band in range(3)] for level in range(LEVELS)])
 
 
 def detail_kept(reference: Reference, distorted: Floats) -> NDArray[np.float64]:
-    """Cubed detail that a distorted tile keeps, by wavelet level and direction, shape (4, 3).
+    """Cubed detail that a distorted tile keeps and what was added does not mask, in visible
+    thresholds, by wavelet level and direction, shape (4, 3).
 
-    After Li, Zhang, Ma and Ngan, "Image quality assessment by separately evaluating detail
-    losses and additive impairments", IEEE TMM 2011, without its contrast masking.
+    Li, Zhang, Ma and Ngan, "Image quality assessment by separately evaluating detail losses and
+    additive impairments", IEEE TMM 2011, in the form that VMAF takes it.
     """
-    kept = []
-    for bands_r, cubes, bands_d in zip(
-        reference.bands, reference.cubes, _bands(distorted), strict=True
-    ):
-        shares = (
-            np.clip(d / np.where(np.abs(r) < 1e-3, 1e-3, r), 0, 1)
-            for r, d in zip(bands_r, bands_d, strict=True)
-        )
-        kept.append([s * s * s * cube for s, cube in zip(shares, cubes, strict=True)])
-    return _band_sums(kept)
+    kept = np.zeros((LEVELS, 3))
+    for level, (was, now) in enumerate(zip(reference.bands, _bands(distorted), strict=True)):
+        dot = was[0] * now[0] + was[1] * now[1]
+        size_was, size_now = was[0] ** 2 + was[1] ** 2, now[0] ** 2 + now[1] ** 2
+        same = (dot >= 0) & (dot * dot >= _SAME_DIRECTION * size_was * size_now)
+        rest = []
+        for r, d in zip(was, now, strict=True):
+            share = np.clip(d / np.where(np.abs(r) < 1e-9, 1e-9, r), 0, 1)
+            rest.append(np.where(same, d, share * r))
+        added = sum(np.abs(d - k) for d, k in zip(now, rest, strict=True))
+        masked = cv2.filter2D(np.asarray(added, np.float32), -1, _MASK)
+        kept[level] = [_cube_sum(np.maximum(np.abs(k) - masked, 0)) for k in rest]
+    return kept
 
 
 def _bands(plane: Floats) -> list[list[Floats]]:
-    """Horizontal, vertical and diagonal detail of up to four Daubechies-2 wavelet levels."""
+    """Horizontal, vertical and diagonal detail of up to four Daubechies-2 wavelet levels, in
+    visible thresholds."""
     low, high = _DB2[None, :], _DB2_HIGH[None, :]
     levels = []
-    for _ in _CSF:
+    for level in range(LEVELS):
         if min(plane.shape) < 8:
             break
         rows_low = cv2.filter2D(plane, -1, low)[:, ::2]
         rows_high = cv2.filter2D(plane, -1, high)[:, ::2]
-        level = [
+        bands = (
             cv2.filter2D(rows_low, -1, high.T)[::2],
             cv2.filter2D(rows_high, -1, low.T)[::2],
             cv2.filter2D(rows_high, -1, high.T)[::2],
-        ]
-        levels.append([np.asarray(band, np.float32) for band in level])
+        )
+        weights = VISIBILITY[level].astype(np.float32)
+        levels.append([np.asarray(b * w, np.float32) for b, w in zip(bands, weights, strict=True)])
         plane = np.asarray(cv2.filter2D(rows_low, -1, low.T)[::2], np.float32)
     return levels
 
@@ -162,7 +194,8 @@ class Fidelity:
 
     def __init__(self) -> None:
         self._vif = np.zeros((2, 4))
-        self._detail = np.zeros((2, len(_CSF), 3))
+        self._detail = np.zeros((2, LEVELS, 3))
+        self._counts = np.zeros(LEVELS)
         self._error = 0.0
         self._pixels = 0
 
@@ -171,14 +204,16 @@ class Fidelity:
         distorted = distorted - np.float32(reference.middle)
         self._vif += (vif_kept(reference, distorted), reference.vif)
         self._detail += (detail_kept(reference, distorted), reference.detail)
+        for level, bands in enumerate(reference.bands):
+            self._counts[level] += bands[0].size
         self._error += float(((reference.pixels - distorted) ** 2).sum(dtype=np.float64))
         self._pixels += reference.pixels.size
 
     @property
     def vif_by_scale(self) -> NDArray[np.float64]:
-        """VIF of the four scales, finest first; 1 for a perfect or a flat picture."""
+        """VIF of the four scales, finest first; 1 for a perfect picture and for missing scales."""
         there = self._vif[1]
-        return np.where(there > 1, self._vif[0] / np.maximum(there, 1e-9), 1.0)
+        return np.where(there > 0, self._vif[0] / np.maximum(there, 1e-9), 1.0)
 
     @property
     def vif(self) -> float:
@@ -187,9 +222,10 @@ class Fidelity:
 
     @property
     def detail(self) -> float:
-        """Share of wavelet detail kept, 0 to 1: weighted cubic norms of the bands, summed."""
-        kept, there = np.einsum("i,kij->k", np.array(_CSF), np.cbrt(self._detail))
-        return float(kept / there) if there > 1e-3 else 1.0
+        """Share of visible wavelet detail kept, 0 to 1; 1 for a perfect or a flat picture."""
+        floor = np.cbrt(self._counts / _AREA_SHARE)[:, None]
+        kept, there = (np.cbrt(self._detail) + floor).sum(axis=(1, 2))
+        return float(min(1.0, kept / there)) if there > 0 else 1.0
 
     @property
     def psnr(self) -> float:

@@ -18,8 +18,6 @@ _CENTRE = np.array([0.8, 0.5, 0.65, 0.8, 0.9, 1.0])
 _SPREAD = np.array([0.15, 0.25, 0.25, 0.2, 0.15, 2.0])
 _LIMIT = 3.0
 """Spreads from the centre beyond which an input counts as there: a cubic must not run away."""
-DETAIL_LOSS = 0.9
-"""Of the detail that counts as lost without contrast masking, the share VMAF's ADM also sees."""
 _POWERS = [
     combo for degree in (1, 2, 3) for combo in combinations_with_replacement(range(6), degree)
 ]
@@ -55,7 +53,6 @@ def design(detail: Floats64, vif: Floats64, motion: Floats64) -> Floats64:
 
 
 def predict_vmaf(detail: float, vif: Floats64, motion: float) -> float:
-    """Estimated VMAF, 0 to 100, from detail without masking (see ``fidelity``), VIF and motion."""
-    masked = 1 - DETAIL_LOSS * (1 - detail)
-    terms = design(np.array([masked]), np.asarray(vif)[None, :], np.array([motion]))
+    """Estimated VMAF, 0 to 100, from ADM's share of detail, VIF at four scales and motion."""
+    terms = design(np.array([detail]), np.asarray(vif)[None, :], np.array([motion]))
     return float(np.clip(terms @ np.array(WEIGHTS), 0, 100)[0])

@@ -10,7 +10,7 @@ import numpy as np
 from pertitle.analysis import motion, spatial
 from pertitle.analysis.coding import ToyEncoder, code_picture
 from pertitle.analysis.fidelity import Fidelity, Reference, cut, tiles
-from pertitle.analysis.frames import Decoder, Picture, Pyramid, decoder, resize, thumbnail
+from pertitle.analysis.frames import Decoder, Picture, Pyramid, decoder, resize
 from pertitle.analysis.registry import (
     CODING_CRFS,
     LINES,
@@ -25,6 +25,8 @@ from pertitle.records import FULL_HD, Source, Treatment, Window
 GROUPS = 6
 """Groups of pictures measured in a title of one window; of more windows, a share each."""
 MAX_GROUPS = 15
+THUMB_LINES = 90
+THUMB_LINES = 90
 FIDELITY_PICTURES = 3
 """Pictures whose fidelity is looked at in a title of one window; of more, one a window."""
 FIDELITY_TILES = 7
@@ -120,7 +122,7 @@ class _Collected:
         count = 0
         for index, picture in enumerate(decode.read(window, treatment)):
             count += 1
-            thumb = thumbnail(picture.luma, 90).astype(np.float32)
+            thumb = picture.thumbnail(THUMB_LINES).astype(np.float32)
             if previous is not None:
                 self._changes.append(float(np.abs(thumb - previous).mean()))
             self._black.append(float((thumb < spatial.BLACK_LUMA).mean() > 0.98))
@@ -136,7 +138,7 @@ class _Collected:
         self.pictures += count
 
     def _add_group(self, held: dict[int, Picture], start: int, distance: int) -> None:
-        pyramids = {i: Pyramid(held[i].luma) for i in held if start <= i <= start + distance}
+        pyramids = {i: Pyramid(held[i].planes[0]) for i in held if start <= i <= start + distance}
         last = pyramids[start + distance]
         group = motion.Group(pyramids[start], pyramids.get(start + 1, last), last)
         values = spatial.measure(held[start], group.anchor) | motion.measure(group, self._display)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import av
@@ -25,22 +25,29 @@ from pertitle.records import Size, Source, Treatment, Window
 Plane = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
 class Picture:
-    """One treated frame.
+    """One treated frame; its planes are made when they are first asked for.
 
     Attributes:
         time: seconds from the start of the title.
-        luma: 8-bit limited-range luma (16 to 235), shape (height, width) of the treatment.
-        chroma_u, chroma_v: 8-bit colour differences, 128 is grey; about half that size.
-        fresh: False if it repeats the picture before it to keep the constant rate.
     """
 
-    time: float
-    luma: Plane
-    chroma_u: Plane
-    chroma_v: Plane
-    fresh: bool = True
+    def __init__(self, time: float, frame: Any, source: Source, treatment: Treatment) -> None:
+        self.time = time
+        self._frame = frame
+        self._source = source
+        self._treatment = treatment
+
+    @cached_property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """8-bit limited-range luma (16 to 235), shape (height, width) of the treatment, and the
+        colour differences (128 is grey), about half that size."""
+        return prepare(self._frame, self._source, self._treatment)
+
+    def thumbnail(self, lines: int) -> Plane:
+        """The untreated luma, quickly reduced to that many lines."""
+        plane, depth, full = _raw_luma(self._frame)
+        return _to_eight_bits(thumbnail(plane, lines), depth, full)
 
 
 def resize(plane: Plane, size: Size) -> Plane:
@@ -51,7 +58,7 @@ def resize(plane: Plane, size: Size) -> Plane:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(plane), format="gray")
     # One thread: starting a pool for every picture costs more than the scaling.
     scaled = frame.reformat(size.width, size.height, interpolation=Interpolation.BICUBIC, threads=1)
-    return _plane(scaled, 0)
+    return _raw_plane(scaled, 0, 8)
 
 
 class Pyramid:
@@ -75,26 +82,13 @@ class Pyramid:
         return self.at(Size(max(2, round(width * lines / height)), lines))
 
 
-def thumbnail(plane: Plane, lines: int) -> Plane:
+def thumbnail(plane: NDArray[Any], lines: int) -> NDArray[Any]:
     """A quick reduction by averaging, for what only needs the broad picture."""
     height, width = plane.shape
     if height <= lines:
         return plane
     size = (max(2, round(width * lines / height)), lines)
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def read_window(source: Source, window: Window, treatment: Treatment) -> Iterator[Picture]:
-    """The frames of a window at the treatment's constant rate, in order.
-
-    A window that reaches past the last frame yields fewer frames; one that lies wholly past it
-    yields none.
-
-    Raises:
-        SourceError: the file can no longer be opened.
-    """
-    with decoder(source) as decode:
-        yield from decode.read(window, treatment)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), plane.dtype)
 
 
 @contextmanager
@@ -170,7 +164,11 @@ class Decoder:
             return  # a torn tail ends the title
 
     def read(self, window: Window, treatment: Treatment) -> Iterator[Picture]:
-        """See :func:`read_window`."""
+        """The frames of a window at the treatment's constant rate, in order.
+
+        A window that reaches past the last frame yields fewer frames; one that lies wholly past
+        it yields none.
+        """
         rate = float(treatment.frame_rate)
         wanted = max(1, round(window.duration * rate))
         done = 0
@@ -192,10 +190,9 @@ class Decoder:
     ) -> Iterator[Picture]:
         if end <= first:
             return
-        luma, u, v = prepare(held[1], self._source, treatment)
         rate = float(treatment.frame_rate)
         for index in range(first, end):
-            yield Picture(window.start + index / rate, luma, u, v, fresh=index == first)
+            yield Picture(window.start + index / rate, held[1], self._source, treatment)
 
 
 def prepare(frame: Any, source: Source, treatment: Treatment) -> tuple[Plane, Plane, Plane]:
@@ -213,38 +210,51 @@ def prepare(frame: Any, source: Source, treatment: Treatment) -> tuple[Plane, Pl
 
 def planes_of(frame: Any) -> list[Plane]:
     """Y, U and V of a frame as 8-bit limited-range arrays in the coded orientation."""
-    form = frame.format
-    direct = (
-        form.name.startswith(("yuv", "gray")) and form.is_planar and not form.is_big_endian
-    ) or form.name in ("gray", "gray10le", "gray12le")
-    if not direct:
-        frame = frame.reformat(format="yuv420p")
-        form = frame.format
-    full = form.name.startswith("yuvj") or int(getattr(frame, "color_range", 0) or 0) == 2
-    depth = form.components[0].bits
-    planes = [_plane(frame, i, depth) for i in range(min(3, len(frame.planes)))]
+    frame, depth, full = _planar(frame)
+    planes = [_to_eight_bits(_raw_plane(frame, i, depth), depth) for i in range(len(frame.planes))]
     if len(planes) < 3:
         grey = np.full((2, 2), 128, np.uint8)
         planes = [planes[0], grey, grey]
-    if full:
-        luma = cv2.LUT(planes[0], _FULL_TO_LIMITED)
-        planes = [np.asarray(luma, np.uint8), planes[1], planes[2]]
-    return planes
+    return [_to_eight_bits(planes[0], 8, full), *planes[1:3]]
+
+
+def _raw_luma(frame: Any) -> tuple[NDArray[Any], int, bool]:
+    frame, depth, full = _planar(frame)
+    return _raw_plane(frame, 0, depth), depth, full
+
+
+def _planar(frame: Any) -> tuple[Any, int, bool]:
+    """The frame as planes that numpy can read, its bit depth, and whether it is full range."""
+    form = frame.format
+    readable = form.name.startswith(("yuv", "gray")) and not form.is_big_endian
+    if not readable or not (form.is_planar or form.name.startswith("gray")):
+        frame = frame.reformat(format="yuv420p", threads=1)
+        form = frame.format
+    full = form.name.startswith("yuvj") or int(getattr(frame, "color_range", 0) or 0) == 2
+    return frame, form.components[0].bits, full
+
+
+def _raw_plane(frame: Any, index: int, depth: int) -> NDArray[Any]:
+    plane = frame.planes[index]
+    if depth <= 8:
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    else:
+        rows = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)  # type: ignore[assignment]
+    return rows[: plane.height, : plane.width]
 
 
 _FULL_TO_LIMITED = np.round(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 
 
-def _plane(frame: Any, index: int, depth: int = 8) -> Plane:
-    plane = frame.planes[index]
-    if depth <= 8:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        return rows[: plane.height, : plane.width]
-    deep = np.frombuffer(plane, np.uint16).reshape(-1, plane.line_size // 2)
-    deep = deep[: plane.height, : plane.width]
-    half = 1 << (depth - 9)
-    shifted = (deep.astype(np.uint32) + half) >> (depth - 8)
-    return np.asarray(np.minimum(shifted, 255), np.uint8)
+def _to_eight_bits(plane: NDArray[Any], depth: int, full: bool = False) -> Plane:
+    if depth > 8:
+        half = np.uint16(1 << (depth - 9))
+        # Rounding would carry the largest codes over the end of their type.
+        kept = np.minimum(plane, np.uint16((1 << depth) - 1) - half)
+        plane = ((kept + half) >> (depth - 8)).astype(np.uint8)
+    if full:
+        plane = np.asarray(cv2.LUT(plane, _FULL_TO_LIMITED), np.uint8)
+    return plane
 
 
 def _one_field(plane: Plane) -> Plane:

@@ -20,7 +20,7 @@ BLACK_LUMA = 24
 
 def measure(picture: Picture, pyramid: Pyramid) -> dict[str, float]:
     """All single-picture features by name; see ``features.REGISTRY``."""
-    luma = picture.luma
+    luma = pyramid.luma
     small = pyramid.lines(WORK_LINES)
     values = _gradients(luma)
     values |= _noise(luma)
@@ -202,9 +202,8 @@ def _cooccurrence(small: Plane) -> dict[str, float]:
 
 
 def _tones(picture: Picture) -> dict[str, float]:
-    luma = picture.luma
-    u = picture.chroma_u.astype(np.float32) - 128
-    v = picture.chroma_v.astype(np.float32) - 128
+    luma = picture.planes[0]
+    u, v = (plane.astype(np.float32) - 128 for plane in picture.planes[1:])
     # Red-green and yellow-blue differences straight from BT.709 colour differences.
     red, green, blue = 1.5748 * v, -0.1873 * u - 0.4681 * v, 1.8556 * u
     rg, yb = red - green, 0.5 * (red + green) - blue

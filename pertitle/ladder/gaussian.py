@@ -121,8 +121,7 @@ def fit_tails(counts: Array, distances: Array) -> Tails:
     """The likeliest Student distribution for held-out titles.
 
     Args:
-        counts: values observed of each title.
-        distances: their squared Mahalanobis distances under a belief that never saw the title.
+        counts, distances: of each title, from :func:`surprise` under a belief that never saw it.
     """
 
     def loss(parameters: Array) -> float:
@@ -133,20 +132,31 @@ def fit_tails(counts: Array, distances: Array) -> Tails:
             - counts / 2 * np.log(freedom * scale)
             - (freedom + counts) / 2 * np.log1p(distances / (scale * freedom))
         )
-        # A title counts once, however many of its cells were measured.
-        return -float((each / counts).mean())
+        return -float(each.mean())
 
     found = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
     freedom = min(_TIGHT + float(np.exp(found[0])), _LOOSE)
     return Tails(freedom, float(np.exp(found[1])))
 
 
-def distance(mean: Array, covariance: Array, seen: Observations) -> float:
-    """Squared Mahalanobis distance of a title's values from what was expected of them."""
+def surprise(mean: Array, covariance: Array, seen: Observations) -> tuple[float, float]:
+    """How far a title lies from what was expected of it, in its few independent ways to differ.
+
+    The plain Mahalanobis distance is ruled by the many directions in which titles hardly differ
+    and which no decision depends on. This is the mean squared standardised error of the cells,
+    times the effective number of independent cells (n² over the squared norm of their correlation
+    matrix; Bretherton et al., "The effective number of spatial degrees of freedom", J. Climate
+    12, 1999).
+
+    Returns:
+        That number, and the distance; about chi-squared if the belief is right.
+    """
     gram = seen.design @ covariance @ seen.design.T
     gram[np.diag_indices_from(gram)] += seen.noise
-    error = seen.values - seen.design @ mean
-    return float(error @ cho_solve(cho_factor(gram, lower=True), error))
+    deviation = np.sqrt(np.diag(gram))
+    count = len(deviation) ** 2 / float(((gram / np.outer(deviation, deviation)) ** 2).sum())
+    error = (seen.values - seen.design @ mean) / deviation
+    return count, count * float((error**2).mean())
 
 
 def _ridge_mean(titles: Sequence[Observations], smooth: Array) -> Array:

@@ -14,7 +14,9 @@ from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel
 from pertitle.records import LadderOptions, LadderPlan, Probe
 
-DENSE = LadderOptions(vmaf_step=2.0, min_ratio=1.0001, max_ratio=1e6, max_rungs=60)
+DENSE = LadderOptions(
+    top_vmaf=95.0, min_vmaf=30.0, vmaf_step=2.0, min_ratio=1.0001, max_ratio=1e6, max_rungs=60
+)
 """Rungs every 2 VMAF points. BD-rate interpolates between rungs; at the delivered ladder's 6 points
 that alone reads as 0.1 to 0.2 % of loss even for a perfectly known surface, at 2 as nothing."""
 

@@ -16,14 +16,15 @@ import sklearn
 
 from pertitle.errors import ModelError
 from pertitle.ladder.coordinates import Axes
-from pertitle.ladder.regression import Regression, Scaler
+from pertitle.ladder.regression import Expert, Regression, Scaler
 
 if TYPE_CHECKING:
     from pertitle.ladder.surface import SurfaceModel
 
-SCHEMA = 1
+SCHEMA = 2
 """Changes when the meaning of a stored array changes."""
 _MAX_BYTES = 16 * 1024 * 1024
+_EXPERTS = 2
 _ARRAYS = (
     "mean",
     "directions",
@@ -31,9 +32,8 @@ _ARRAYS = (
     "centre",
     "spread",
     "points",
-    "settings",
-    "coefficients",
     "offset",
+    *(f"{part}{i}" for i in range(_EXPERTS) for part in ("weights", "settings", "coefficients")),
 )
 
 
@@ -56,10 +56,12 @@ def write(path: Path, model: SurfaceModel) -> None:
         "centre": r.scaler.centre,
         "spread": r.scaler.spread,
         "points": r.points,
-        "settings": r.settings,
-        "coefficients": r.coefficients,
         "offset": r.offset,
     }
+    for i, expert in enumerate(r.experts):
+        arrays[f"weights{i}"] = expert.weights
+        arrays[f"settings{i}"] = expert.settings
+        arrays[f"coefficients{i}"] = expert.coefficients
     stored = {name: np.ascontiguousarray(a, dtype="<f4") for name, a in arrays.items()}
     axes = model.axes
     head = {
@@ -137,9 +139,11 @@ def read(path: Path) -> SurfaceModel:
         )
         wide = {name: array.astype(np.float64) for name, array in arrays.items()}
         scaler = Scaler(tuple(map(str, head["features"])), wide["centre"], wide["spread"])
-        regression = Regression(
-            scaler, wide["points"], wide["settings"], wide["coefficients"], wide["offset"]
+        experts = tuple(
+            Expert(wide[f"weights{i}"], wide[f"settings{i}"], wide[f"coefficients{i}"])
+            for i in range(_EXPERTS)
         )
+        regression = Regression(scaler, wide["points"], wide["offset"], experts)
         rate, quality = map(float, head["untold"])
         model = SurfaceModel(
             codec=str(head["codec"]),
@@ -189,15 +193,20 @@ def _check_shapes(path: Path, model: SurfaceModel) -> None:
     r = model.regression
     features, titles = len(r.scaler.names), len(r.points)
     # "inf" is legal in spread alone: it switches off a feature that never varied.
-    finite = (model.mean, model.directions, model.covariance, r.points, r.coefficients, r.offset)
+    finite = [model.mean, model.directions, model.covariance, r.points, r.offset]
+    finite += [a for e in r.experts for a in (e.weights, e.settings, e.coefficients)]
     sane = (
         model.mean.shape == (size,)
         and model.directions.shape == (size, count)
         and model.covariance.shape == (size, size)
         and r.scaler.centre.shape == r.scaler.spread.shape == (features,)
         and r.points.shape == (titles, features)
-        and r.settings.shape == (count, 3)
-        and r.coefficients.shape == (titles, count)
+        and all(
+            e.weights.shape == (count, features)
+            and e.settings.shape == (count, 3)
+            and e.coefficients.shape == (titles, count)
+            for e in r.experts
+        )
         and r.offset.shape == (count,)
         and all(np.isfinite(array).all() for array in finite)
         and all(map(math.isfinite, (*model.untold, model.noise.rate, model.noise.vmaf)))

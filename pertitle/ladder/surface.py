@@ -18,7 +18,7 @@ from pertitle.ladder.coordinates import (
     quality_slope,
     rate_from_kbps,
 )
-from pertitle.ladder.gaussian import Observations, distance, fit_tails, learn
+from pertitle.ladder.gaussian import Observations, fit_tails, learn, surprise
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
 from pertitle.ladder.smoothness import smooth_correlation, smoothed
@@ -48,7 +48,7 @@ class TitleTable:
 class Noise:
     """Measurement noise: standard deviation of log2 bitrate and of VMAF in points."""
 
-    rate: float = 0.02
+    rate: float = 0.01
     vmaf: float = 0.3
 
 
@@ -178,13 +178,13 @@ def fit_surface(
     regression, outside = fit_regression(names, table, scores, groups)
     offsets = population.mean + outside @ directions.T
     residual = learn(seen, smooth, shrink, _STRENGTH, offsets=offsets)
-    distances = np.empty(len(titles))
+    far = np.empty((len(titles), 2))
     for train, test in GroupKFold(min(4, len(set(groups)))).split(offsets, groups=groups):
         part = [seen[i] for i in train]
         others = learn(part, smooth, shrink, _STRENGTH, offsets=offsets[train])
         for i in test:
-            distances[i] = distance(offsets[i], others.covariance, seen[i])
-    tails = fit_tails(np.array([float(len(s.values)) for s in seen]), distances)
+            far[i] = surprise(offsets[i], others.covariance, seen[i])
+    tails = fit_tails(far[:, 0], far[:, 1])
     return SurfaceModel(
         codec=codec,
         preset=preset,

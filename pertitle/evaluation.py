@@ -18,11 +18,12 @@ from sklearn.model_selection import GroupKFold
 from pertitle.corpus import Row, read_table
 from pertitle.errors import ModelError
 from pertitle.ladder.baselines import TreeBaseline, fixed_points, savings, uniform_probing
+from pertitle.ladder.plots import LEVELS, calibration, chart
 from pertitle.ladder.replay import DENSE, Replay, replay, summarise
 from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel, TitleTable
 from pertitle.records import LadderOptions
-from pertitle.serial import write_json
+from pertitle.serial import write_json, write_text
 from pertitle.training import read_features, titles_of, train_titles
 
 DEFAULT_BUDGET = LadderOptions().max_probes
@@ -55,6 +56,7 @@ def evaluate(
     variants: bool = False,
     baselines: bool = True,
     out: Path | None = None,
+    plots: Path | None = None,
     on_fold: Callable[[str, int, int], None] = lambda codec, fold, folds: None,
 ) -> dict[str, Any]:
     """Replay every title of a table with a model that never saw its group.
@@ -67,6 +69,7 @@ def evaluate(
         variants: test on altered clips too; they train the models in any case.
         baselines: also run the mean surface, uniform probing and trees.
         out: JSON file to write.
+        plots: folder for ``loss-CODEC.svg`` and ``calibration-CODEC.svg``.
         on_fold: told (codec, finished folds, folds).
 
     Returns:
@@ -92,6 +95,8 @@ def evaluate(
             _fold(tally, learning, chosen, rows, codec, sorted(set(probes)), baselines)
             on_fold(codec, fold + 1, folds)
         report["codecs"][codec] = _summary(tally, len(titles), len(set(groups)))
+        if plots is not None:
+            _draw(tally, codec, plots)
     if out is not None:
         write_json(out, report)
     return report
@@ -200,6 +205,29 @@ def _summary(tally: _Tally, titles: int, groups: int) -> dict[str, Any]:
             "extra_trees": _bare(tally.trees),
         }
     return out
+
+
+def _draw(tally: _Tally, codec: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def line(scores: dict[int, list[Score]]) -> list[tuple[float, float]]:
+        return [(float(c), summarise(s)["loss_mean"]) for c, s in scores.items()]
+
+    lines = {"with features": line(tally.ours)}
+    if tally.mean_surface:
+        lines["mean surface"] = line(tally.mean_surface)
+    title = f"{codec}: BD-rate loss against the exhaustive hull"
+    write_text(folder / f"loss-{codec}.svg", chart(title, "measured points", "mean loss, %", lines))
+    ideal = [(level, level) for level in LEVELS]
+    lines = {"ideal": ideal}
+    for count in sorted(tally.ours)[:: max(1, len(tally.ours) - 1)]:
+        ratios = [x for s in tally.ours[count] for x in (*s.vmaf_ratios, *s.rate_ratios)]
+        lines[f"{count} points"] = calibration(ratios)
+    title = f"{codec}: rungs whose truth lies inside the interval"
+    write_text(
+        folder / f"calibration-{codec}.svg",
+        chart(title, "promised share", "observed share", lines, top=1.0),
+    )
 
 
 def _bare(scores: Sequence[Score]) -> dict[str, float]:

@@ -138,8 +138,8 @@ def _plain_score(
         loss=truth.loss(true),
         vmaf_error=float(np.abs(np.array(vmaf) - value).mean()),
         rate_error=float(np.abs(np.array(kbps) / rate - 1).mean() * 100),
-        vmaf_covered=float("nan"),
-        rate_covered=float("nan"),
+        vmaf_ratios=(),
+        rate_ratios=(),
         rungs=len(true),
     )
 

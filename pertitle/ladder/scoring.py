@@ -29,16 +29,27 @@ class Score:
         loss: BD-rate loss, per cent.
         vmaf_error: mean absolute error of the rungs' promised VMAF, points.
         rate_error: mean absolute relative error of their promised bitrate, per cent.
-        vmaf_covered, rate_covered: share of rungs whose interval holds the truth.
+        vmaf_ratios, rate_ratios: of each rung, how many half widths of its 90 % interval the truth
+            lies from the promise; at most 1 means that the interval holds it.
         rungs: number of rungs.
     """
 
     loss: float
     vmaf_error: float
     rate_error: float
-    vmaf_covered: float
-    rate_covered: float
+    vmaf_ratios: tuple[float, ...]
+    rate_ratios: tuple[float, ...]
     rungs: int
+
+    @property
+    def vmaf_covered(self) -> float:
+        """Share of rungs whose VMAF interval holds the truth."""
+        return float(np.mean(np.array(self.vmaf_ratios) <= 1)) if self.vmaf_ratios else np.nan
+
+    @property
+    def rate_covered(self) -> float:
+        """Share of rungs whose bitrate interval holds the truth."""
+        return float(np.mean(np.array(self.rate_ratios) <= 1)) if self.rate_ratios else np.nan
 
 
 class Truth:
@@ -105,19 +116,27 @@ class Truth:
         vmaf = np.array([t[1] for t in true])
         promised = np.array([r.vmaf for r in rungs])
         kbps = np.array([r.bitrate_kbps for r in rungs])
-        covered = [r.vmaf_low <= v <= r.vmaf_high for r, v in zip(rungs, vmaf, strict=True)]
-        rate_covered = [
-            r.bitrate_low_kbps <= v <= r.bitrate_high_kbps for r, v in zip(rungs, rate, strict=True)
-        ]
         return Score(
             loss=self.loss(true),
             vmaf_error=float(np.abs(promised - vmaf).mean()),
             rate_error=float(np.abs(kbps / rate - 1).mean() * 100),
-            vmaf_covered=float(np.mean(covered)),
-            rate_covered=float(np.mean(rate_covered)),
+            vmaf_ratios=tuple(
+                _ratio(v, r.vmaf_low, r.vmaf, r.vmaf_high) for r, v in zip(rungs, vmaf, strict=True)
+            ),
+            rate_ratios=tuple(
+                _ratio(
+                    np.log(v), *np.log([r.bitrate_low_kbps, r.bitrate_kbps, r.bitrate_high_kbps])
+                )
+                for r, v in zip(rungs, rate, strict=True)
+            ),
             rungs=len(rungs),
         )
 
     def _height(self, rung: Rung) -> int:
         """The table's height of a rung, whose own may have been rounded to even lines."""
         return min(self.heights, key=lambda h: abs(h - rung.height))
+
+
+def _ratio(true: float, low: float, middle: float, high: float) -> float:
+    half = (high - middle) if true > middle else (middle - low)
+    return float(abs(true - middle) / max(half, 1e-12))

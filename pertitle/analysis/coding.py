@@ -20,6 +20,8 @@ from pertitle.analysis.registry import CODING_CRFS, SCALES
 from pertitle.records import Size
 
 Floats = NDArray[np.float32]
+STRIP_LINES = 256
+"""Lines of a picture coded at once, whole macroblocks: bounds the memory for UHD."""
 MAX_BLOCKS = 4000
 """8×8 blocks coded a picture and scale; about a 640 × 400 picture."""
 KEY_DISTANCE = 60
@@ -208,13 +210,19 @@ def code_picture(plane: Plane, crf: float, frame_rate: float, tree: Floats) -> P
     """
     height, width = plane.shape
     padded = cv2.copyMakeBorder(plane, 0, -height % 8, 0, -width % 8, cv2.BORDER_REPLICATE)
-    coefficients = transform.transform(transform.blocks(padded.astype(np.float32)))
     grid = (padded.shape[1] // 8, padded.shape[0] // 8)
-    taken = cv2.resize(tree, grid, interpolation=cv2.INTER_LINEAR).ravel()
-    qp = base_qp(crf, frame_rate) + texture_qp(coefficients, grid[0]) + taken
-    qp = np.clip(qp, 0, 51)
-    mean = coefficients[:, 0].copy()
-    coefficients = transform.quantised(coefficients, transform.quantisation_step(qp))
-    coefficients[:, 0] = mean
-    back = transform.unblocks(transform.untransform(coefficients), *padded.shape[:2])
-    return np.clip(np.round(back[:height, :width]), 0, 255).astype(np.uint8)
+    taken = cv2.resize(tree, grid, interpolation=cv2.INTER_LINEAR)
+    coded = np.empty(padded.shape, np.uint8)
+    base = base_qp(crf, frame_rate)
+    for top in range(0, padded.shape[0], STRIP_LINES):
+        lines = padded[top : top + STRIP_LINES]
+        coefficients = transform.transform(transform.blocks(lines.astype(np.float32)))
+        qp = base + texture_qp(coefficients, grid[0])
+        qp += taken[top // 8 : (top + len(lines)) // 8].ravel()
+        mean = coefficients[:, 0].copy()
+        steps = transform.quantisation_step(np.clip(qp, 0, 51))
+        coefficients = transform.quantised(coefficients, steps)
+        coefficients[:, 0] = mean
+        back = transform.unblocks(transform.untransform(coefficients), len(lines), padded.shape[1])
+        coded[top : top + len(lines)] = np.clip(np.round(back), 0, 255)
+    return coded[:height, :width]

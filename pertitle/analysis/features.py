@@ -26,7 +26,6 @@ GROUPS = 6
 """Groups of pictures measured in a title of one window; of more windows, a share each."""
 MAX_GROUPS = 15
 THUMB_LINES = 90
-THUMB_LINES = 90
 FIDELITY_PICTURES = 3
 """Pictures whose fidelity is looked at in a title of one window; of more, one a window."""
 FIDELITY_TILES = 7

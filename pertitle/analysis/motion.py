@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.analysis.frames import Plane, Pyramid
-from pertitle.analysis.spatial import WORK_LINES, texture_energy
+from pertitle.analysis.spatial import WORK_LINES, spread, texture_energy
 from pertitle.records import Size
 
 Floats = NDArray[np.float32]
@@ -37,8 +37,8 @@ def measure(group: Group, display: Size) -> dict[str, float]:
         display: the surface on which VMAF's motion feature is taken.
     """
     first, second = group.anchor.luma, group.middle.luma
-    difference = cv2.absdiff(first, second).astype(np.float32)
-    signed = first.astype(np.float32) - second.astype(np.float32)
+    difference = cv2.absdiff(first, second)
+    signed = cv2.subtract(first, second, dtype=cv2.CV_16S)
     small_a, small_b = group.anchor.lines(FLOW_LINES), group.middle.lines(FLOW_LINES)
     flow = find_flow(small_b, small_a)
     lines = small_a.shape[0]
@@ -52,7 +52,7 @@ def measure(group: Group, display: Size) -> dict[str, float]:
     shown = (group.anchor.at(display), group.middle.at(display))
     blur_a, blur_b = (cv2.GaussianBlur(s.astype(np.float32), (5, 5), 1.08) for s in shown)
     return {
-        "ti": float(signed.std()),
+        "ti": spread(signed),
         "change": float(difference.mean()),
         "still_share": float((difference < 3).mean()),
         "vmaf_motion": float(np.abs(blur_a - blur_b).mean()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +38,24 @@ def sobel(plane: Plane) -> Floats:
     """Gradient magnitude, luma levels, border excluded (ITU-T P.910)."""
     x = cv2.Sobel(plane, cv2.CV_32F, 1, 0)
     y = cv2.Sobel(plane, cv2.CV_32F, 0, 1)
-    # Not cv2.magnitude, whose last bit depends on where the array lies in memory.
-    return np.sqrt(np.asarray(x * x + y * y, np.float32))[1:-1, 1:-1]
+    # Not cv2.magnitude, whose last bit depends on where the array lies in memory. In place:
+    # a UHD picture of floats takes 33 MB.
+    np.multiply(x, x, out=x)
+    np.multiply(y, y, out=y)
+    np.add(x, y, out=x)
+    return np.asarray(np.sqrt(x, out=x), np.float32)[1:-1, 1:-1]
+
+
+def spread(values: NDArray[Any]) -> float:
+    """Standard deviation of an array, without a copy of it."""
+    return float(cv2.meanStdDev(values)[1][0, 0])
 
 
 def _gradients(luma: Plane) -> dict[str, float]:
     gradient = sobel(luma)
     if gradient.size == 0:
         return {"si": 0.0, "edge_density": 0.0}
-    return {"si": float(gradient.std()), "edge_density": float((gradient > 60).mean())}
+    return {"si": spread(gradient), "edge_density": float((gradient > 60).mean())}
 
 
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -54,10 +65,11 @@ def _noise(luma: Plane) -> dict[str, float]:
     """Noise from the Laplacian difference, over the picture and in its smoothest blocks."""
     if min(luma.shape) < 16:
         return {"noise": 0.0, "noise_flat": 0.0, "ringing": 0.0}
-    response = np.abs(cv2.filter2D(luma, cv2.CV_32F, _IMMERKAER)[1:-1, 1:-1])
+    response = np.asarray(cv2.filter2D(luma, cv2.CV_32F, _IMMERKAER), np.float32)[1:-1, 1:-1]
+    np.abs(response, out=response)
     scale = float(np.sqrt(np.pi / 2) / 6)
     cells = _cell_means(response, 16) * scale
-    detail = np.abs(luma.astype(np.float32) - cv2.medianBlur(luma, 3))
+    detail = cv2.absdiff(luma, cv2.medianBlur(luma, 3))
     edges = cv2.Canny(luma, 80, 160)
     wide, narrow = (cv2.dilate(edges, np.ones((n, n), np.uint8)) > 0 for n in (9, 3))
     near = wide & ~narrow
@@ -207,11 +219,11 @@ def _tones(picture: Picture) -> dict[str, float]:
     # Red-green and yellow-blue differences straight from BT.709 colour differences.
     red, green, blue = 1.5748 * v, -0.1873 * u - 0.4681 * v, 1.8556 * u
     rg, yb = red - green, 0.5 * (red + green) - blue
-    spread = np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
+    colour = np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
     return {
         "brightness": float(luma.mean()),
-        "contrast": float(luma.std()),
-        "colourfulness": float(spread),
+        "contrast": spread(luma),
+        "colourfulness": float(colour),
         "chroma_detail": float(np.abs(np.diff(u, axis=1)).mean() if u.shape[1] > 1 else 0.0),
         "black_share": float((luma < BLACK_LUMA).mean()),
     }

@@ -18,6 +18,8 @@ FEATURE_SECONDS = 2.0
 """Length of the stretch of each digest window on which features are measured."""
 MAX_CANDIDATES = 400
 MAX_ROUNDS = 8
+QUALITY_UNIT = 12.0
+"""VMAF points that weigh as much as a doubling of the bitrate."""
 SPREAD_WEIGHT = 0.02
 """Weight of an even spread in time against likeness of complexity."""
 
@@ -33,8 +35,8 @@ def choose_digest(
     title's; a title of up to 12 s is one window, whole.
 
     Windows start at multiples of the segment length, so they hold exactly what a segment of the
-    delivered title will. The set is searched for whose mean and spread of every complexity proxy
-    (bytes of the source's own coding, toy intra and inter bits) are nearest the title's.
+    delivered title will. The set is searched for whose mean and spread of every proxy (bytes of
+    the source's own coding, toy key size, rate and quality) are nearest the title's.
 
     Args:
         looks: sampled places.
@@ -58,17 +60,29 @@ def choose_digest(
 def _proxies(
     looks: Sequence[Look], spending: Spending | None, segments: int, length: float
 ) -> NDArray[np.float64]:
-    """Complexity of every segment, shape (segments, proxies), in log2."""
-    middles = (np.arange(segments) + 0.5) * length
-    columns = []
+    """What is known of every segment, shape (segments, 4): log2 bytes of the source's own coding,
+    toy key and rate in log2, and estimated quality in ``QUALITY_UNIT`` points; 0 if unknown."""
+    known = np.zeros((segments, 4))
     if spending is not None:
         sizes = [spending.between(i * length, (i + 1) * length) for i in range(segments)]
-        columns.append(np.log2(np.array(sizes) + 200.0))
+        known[:, 0] = np.log2(np.array(sizes) + 200.0)
     if looks:
         times = np.array([look.glance.time for look in looks])
-        for values in ([look.key_bits for look in looks], [look.rate for look in looks]):
-            columns += [np.interp(middles, times, values)]
-    return np.stack(columns, axis=1) if columns else np.zeros((segments, 1))
+        values = [(look.key_bits, look.rate, look.quality / QUALITY_UNIT) for look in looks]
+        known[:, 1:] = _by_segment(times, np.array(values), segments, length)
+    return known
+
+
+def _by_segment(
+    times: NDArray[np.float64], values: NDArray[np.float64], segments: int, length: float
+) -> NDArray[np.float64]:
+    """Mean of the samples in each segment, or between those around it if it has none."""
+    middles = (np.arange(segments) + 0.5) * length
+    result = np.stack([np.interp(middles, times, column) for column in values.T], axis=1)
+    places = (times / length).astype(np.intp)
+    for segment in np.unique(places[places < segments]):
+        result[segment] = values[places == segment].mean(axis=0)
+    return result
 
 
 def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
@@ -97,17 +111,23 @@ def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
     return chosen
 
 
+def _means(proxies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over segments, axis -2: rates add up as rates, not as their logarithms."""
+    rates = np.log2(np.exp2(proxies[..., :3]).mean(axis=-2))
+    return np.concatenate([rates, proxies[..., 3:].mean(axis=-2)], axis=-1)
+
+
 class _Title:
     """The title's complexity, and how unlike it sets of segments are."""
 
     def __init__(self, proxies: NDArray[np.float64], count: int) -> None:
         self._proxies = proxies
         self._marks = (np.arange(count) + 0.5) / count
-        self._mean = np.log2(np.exp2(proxies).mean(axis=0))
+        self._mean = _means(proxies)
         self._quantiles = np.quantile(proxies, self._marks, axis=0)
 
     def distance(self, sets: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Squared errors of the log mean rate, of the quantiles and of the even spread in time.
+        """Squared errors of the mean rates and quality, of quantiles and of the spread in time.
 
         Args:
             sets: indices of segments, shape (sets, count).
@@ -116,7 +136,7 @@ class _Title:
             One distance a set.
         """
         picked = self._proxies[sets]
-        mean = np.log2(np.exp2(picked).mean(axis=1)) - self._mean
+        mean = _means(picked) - self._mean
         quantiles = np.sort(picked, axis=1) - self._quantiles
         even = (np.sort(sets, axis=1) + 0.5) / len(self._proxies) - self._marks
         distance: NDArray[np.float64] = (

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.analysis import motion
-from pertitle.analysis.coding import ToyEncoder
+from pertitle.analysis.coding import ToyEncoder, code_picture
+from pertitle.analysis.fidelity import Fidelity, Reference
 from pertitle.analysis.frames import Decoder, Plane, Pyramid, planes_of, thumbnail
 from pertitle.records import Source
 
@@ -25,6 +26,8 @@ MAX_LOOKS = 40
 THUMB_LINES = 72
 TOY_LINES = 180
 LOOK_CRF = 27
+COARSE_CRF = 37
+USUAL_MOTION = 2.0
 LOOK_REACH = 1.0
 """How far past a keyframe a place is looked at, seconds: keyframes alone are a poor sample, for
 encoders put them at cuts and where the picture comes up from black."""
@@ -52,6 +55,7 @@ class Look:
         glance: its first frame.
         keyframe: time of the keyframe it was reached from, seconds.
         key_bits, rate: toy coding at ``TOY_LINES`` lines, log2(kbit) and log2(kbit/s).
+        quality: estimated VMAF of a coarse toy coding, seen at ``TOY_LINES`` lines.
         fields: evidence of interlacing, see :func:`field_evidence`.
         bars: black lines at the top, bottom, left and right, shares of height and width.
         banding: share of the picture that is visibly stepped, see :func:`banding_share`.
@@ -61,6 +65,7 @@ class Look:
     keyframe: float
     key_bits: float
     rate: float
+    quality: float
     fields: str
     bars: tuple[float, float, float, float]
     banding: float
@@ -136,13 +141,18 @@ def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
     first = taken[0][1][0]
     small = [Pyramid(thumbnail(planes[0], TOY_LINES)) for _, planes in taken]
     toy = ToyEncoder(frame_rate, scales=("native",), crfs=(LOOK_CRF,))
-    toy.add(motion.Group(small[0], small[min(1, len(small) - 1)], small[-1]))
+    tree = toy.add(motion.Group(small[0], small[min(1, len(small) - 1)], small[-1]))
+    last = small[-1].luma
+    seen = Fidelity()
+    coded = code_picture(last, COARSE_CRF, frame_rate, tree)
+    seen.add(Reference(last.astype(np.float32)), coded.astype(np.float32))
     evidence = field_evidence(first, taken[1][1][0]) if len(taken) > 1 else "none"
     return Look(
         glance=glance_at(*taken[0]),
         keyframe=taken[0][0] if place is None else place,
         key_bits=toy.key_bits("native", LOOK_CRF),
         rate=toy.rate("native", LOOK_CRF),
+        quality=seen.vmaf(USUAL_MOTION),
         fields=evidence,
         bars=black_bars(first),
         banding=banding_share(first),

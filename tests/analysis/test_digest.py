@@ -16,7 +16,7 @@ RATE = Fraction(25)
 
 def look(time: float, rate: float = 8.0, key: float = 6.0) -> Look:
     glance = Glance(time, np.zeros((4, 4), np.uint8), np.zeros(48, np.float32))
-    return Look(glance, time, key, rate, "none", (0.0, 0.0, 0.0, 0.0), 0.0)
+    return Look(glance, time, key, rate, 80.0, "none", (0.0, 0.0, 0.0, 0.0), 0.0)
 
 
 def spend(by_second: list[float]) -> Spending:

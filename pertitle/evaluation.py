@@ -24,7 +24,7 @@ from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel, TitleTable
 from pertitle.records import LadderOptions
 from pertitle.serial import write_json, write_text
-from pertitle.training import read_features, titles_of, train_titles
+from pertitle.training import read_features, relatives_of, titles_of, train_titles
 
 DEFAULT_BUDGET = LadderOptions().max_probes
 _STEPS = {"h264": 0.1, "hevc": 0.1, "av1": 1.0}
@@ -85,6 +85,7 @@ def evaluate(
     report: dict[str, Any] = {"folds": folds, "rung_step_vmaf": DENSE.vmaf_step, "codecs": {}}
     for codec in codecs:
         titles = titles_of(rows, known, codec)
+        relatives = relatives_of(titles, rows, known)
         groups = [t.group for t in titles]
         if len(set(groups)) < max(2, folds):
             raise ModelError(f"{len(set(groups))} sources of {codec}: too few for {folds} folds")
@@ -92,7 +93,10 @@ def evaluate(
         for fold, (train, test) in enumerate(GroupKFold(folds).split(titles, groups=groups)):
             learning = [titles[i] for i in train]
             chosen = [titles[i] for i in test if variants or titles[i].name.endswith("/base")]
-            _fold(tally, learning, chosen, rows, codec, sorted(set(probes)), baselines)
+            held = {titles[i].group for i in test}
+            lent = [t for t in relatives if t.group not in held]
+            model = train_titles(learning, rows, codec, relatives=lent)
+            _fold(tally, model, learning, chosen, rows, codec, sorted(set(probes)), baselines)
             on_fold(codec, fold + 1, folds)
         report["codecs"][codec] = _summary(tally, len(titles), len(set(groups)))
         if plots is not None:
@@ -104,6 +108,7 @@ def evaluate(
 
 def _fold(
     tally: _Tally,
+    model: SurfaceModel,
     learning: Sequence[TitleTable],
     chosen: Sequence[TitleTable],
     rows: Sequence[Row],
@@ -111,7 +116,6 @@ def _fold(
     probes: Sequence[int],
     baselines: bool,
 ) -> None:
-    model = train_titles(learning, rows, codec)
     plain: SurfaceModel | None = None
     trees: TreeBaseline | None = None
     if baselines:

@@ -113,10 +113,26 @@ def train(table: Path | str, features: Path | str | None, codec: str, out: Path)
     """
     rows = read_table(table)
     known = read_features(features) if features is not None else {}
-    model = train_titles(titles_of(rows, known, codec), rows, codec)
+    titles = titles_of(rows, known, codec)
+    model = train_titles(titles, rows, codec, relatives=relatives_of(titles, rows, known))
     out.parent.mkdir(parents=True, exist_ok=True)
     model.save(out)
     return model
+
+
+def relatives_of(
+    titles: Sequence[TitleTable], rows: Sequence[Row], features: Features
+) -> list[TitleTable]:
+    """The titles in the codec that was measured on most others than these; none if none was."""
+    own = {title.name for title in titles}
+    best: list[TitleTable] = []
+    most = 0
+    for codec in sorted({row.codec for row in rows}):
+        table = titles_of(rows, features, codec)
+        others = sum(title.name not in own for title in table)
+        if others > most:
+            best, most = table, others
+    return best
 
 
 def train_titles(
@@ -124,12 +140,14 @@ def train_titles(
     rows: Sequence[Row],
     codec: str,
     *,
+    relatives: Sequence[TitleTable] = (),
     feature_names: Sequence[str] | None = None,
 ) -> SurfaceModel:
     """Fit a codec's model to the titles.
 
     Args:
         rows: the table, for preset and builds.
+        relatives: titles in another codec to learn from (see :mod:`pertitle.ladder.transfer`).
         feature_names: features to use; None for all, empty for the bare mean surface.
 
     Raises:
@@ -148,11 +166,12 @@ def train_titles(
         preset=of_codec[0].preset,
         quality_model=MODEL,
         feature_names=feature_names,
+        relatives=relatives,
         meta={
             "titles": str(len(titles)),
             "groups": str(len({t.group for t in titles})),
             "builds": ", ".join(builds),
-            "fingerprint": fingerprint(titles),
+            "fingerprint": fingerprint([*titles, *relatives]),
         },
     )
 

@@ -178,7 +178,7 @@ def _fit(
                 for noise in _NOISES:
                     inverse = (vectors / (np.maximum(values, 0) + noise)) @ vectors.T
                     solved = inverse @ centred[:, rows]
-                    errors = _left_out(inverse, solved, members)
+                    errors = left_out(inverse, solved, members)
                     loss = (errors**2).mean(axis=0)
                     better = loss < best[rows]
                     chosen = rows[better]
@@ -190,7 +190,7 @@ def _fit(
     return Expert(weights, settings, coefficients), outside
 
 
-def _left_out(inverse: Array, solved: Array, members: Sequence[NDArray[np.int64]]) -> Array:
+def left_out(inverse: Array, solved: Array, members: Sequence[NDArray[np.int64]]) -> Array:
     """Errors of predicting each group from all others."""
     errors = np.empty_like(solved)
     for member in members:

@@ -18,10 +18,11 @@ from pertitle.ladder.coordinates import (
     quality_slope,
     rate_from_kbps,
 )
-from pertitle.ladder.gaussian import Observations, fit_tails, learn, surprise
+from pertitle.ladder.gaussian import Learned, Observations, fit_tails, learn, surprise
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
 from pertitle.ladder.smoothness import smooth_correlation, smoothed
+from pertitle.ladder.transfer import lend
 
 Array = NDArray[np.float64]
 
@@ -29,6 +30,8 @@ _STRENGTH = 12.0
 """Titles' worth of smoothness prior mixed into the learned covariance."""
 _SCORES = 14
 """Principal scores the features predict."""
+_UNTOLD = (0.05, 0.2)
+"""Scale of the variance between nodes, (rate, quality)."""
 
 
 @dataclass(frozen=True)
@@ -131,12 +134,60 @@ def default_axes(titles: Sequence[TitleTable], heights: int = 7, crfs: int = 7) 
     """Nodes that cover the cells of the titles."""
     places = [t.context.octaves(t.heights) for t in titles]
     scaled = np.concatenate([u[~native] for u, native in places])
-    crf = np.unique(np.concatenate([t.crfs for t in titles]))
+    nodes = _spread(titles, crfs)
     known = np.unique(np.round(scaled, 3))[::-1]
     if len(known) > heights:
         known = np.linspace(0.0, scaled.min(), heights)
-    nodes = crf if len(crf) <= crfs else np.linspace(crf[0], crf[-1], crfs)
-    return Axes((0.0, *map(float, known)), tuple(map(float, nodes)), float((crf[0] + crf[-1]) / 2))
+    return Axes((0.0, *map(float, known)), nodes, (nodes[0] + nodes[-1]) / 2)
+
+
+def _spread(titles: Sequence[TitleTable], count: int) -> tuple[float, ...]:
+    """The CRFs of the titles, or ``count`` evenly over their range if they are more."""
+    crf = np.unique(np.concatenate([t.crfs for t in titles]))
+    return tuple(map(float, crf if len(crf) <= count else np.linspace(crf[0], crf[-1], count)))
+
+
+@dataclass(frozen=True)
+class _Population:
+    """Titles as one population: what was seen of each, its mean, and principal scores.
+
+    Attributes:
+        axes: nodes.
+        seen: each title's cells.
+        mean: latent.
+        centred: titles × latent, deviations from it.
+        directions: latent × scores.
+        scores: titles × scores.
+    """
+
+    axes: Axes
+    seen: list[Observations]
+    mean: Array
+    centred: Array
+    directions: Array
+    scores: Array
+
+    def learn(self, members: Sequence[int], offsets: Array | None = None) -> Learned:
+        """Mean and covariance of some of the titles, or of their deviations from offsets."""
+        one = smooth_correlation(self.axes)
+        zero = np.zeros_like(one)
+        return learn(
+            [self.seen[i] for i in members],
+            np.block([[0.8 * one, zero], [zero, 1.5 * one]]),
+            lambda scatter, total: smoothed(self.axes, scatter, total),
+            _STRENGTH,
+            offsets=None if offsets is None else offsets[list(members)],
+        )
+
+
+def _populate(titles: Sequence[TitleTable], axes: Axes, noise: Noise) -> _Population:
+    seen = [observe(axes, t, noise, _UNTOLD) for t in titles]
+    empty = np.empty((0, 0))
+    learned = _Population(axes, seen, empty, empty, empty, empty).learn(range(len(seen)))
+    centred = learned.means - learned.mean
+    _, _, rows = np.linalg.svd(centred, full_matrices=False)
+    directions = rows[: min(_SCORES, len(titles) - 1, axes.size)].T
+    return _Population(axes, seen, learned.mean, centred, directions, centred @ directions)
 
 
 def fit_surface(
@@ -148,53 +199,59 @@ def fit_surface(
     axes: Axes | None = None,
     feature_names: Iterable[str] | None = None,
     noise: Noise | None = None,
+    relatives: Sequence[TitleTable] = (),
     meta: Mapping[str, str] | None = None,
 ) -> SurfaceModel:
-    """Learn a codec's model from measured titles; groups are never split. Deterministic."""
-    axes = axes or default_axes(titles)
+    """Learn a codec's model from measured titles; groups are never split. Deterministic.
+
+    Args:
+        relatives: titles measured in another codec, some of them the same (by name); the others
+            help to learn what features tell (see :mod:`.transfer`).
+    """
     noise = noise or Noise()
-    untold = (0.05, 0.2)
-    seen = [observe(axes, t, noise, untold) for t in titles]
-    one = smooth_correlation(axes)
-    zero = np.zeros_like(one)
-    smooth = np.block([[0.8 * one, zero], [zero, 1.5 * one]])
-    groups = [t.group for t in titles]
-
-    def shrink(scatter: Array, total: float) -> Array:
-        return smoothed(axes, scatter, total)
-
-    population = learn(seen, smooth, shrink, _STRENGTH)
-    centred = population.means - population.mean
-    _, _, rows = np.linalg.svd(centred, full_matrices=False)
-    count = min(_SCORES, len(titles) - 1, axes.size)
-    directions = rows[:count].T
-    scores = centred @ directions
-    every = [{**t.context.features, **t.context.geometry()} for t in titles]
+    population = _populate(titles, axes or default_axes(titles), noise)
+    learning, scores = list(titles), population.scores
+    if relatives:
+        # Both codecs' nodes stand at the same heights, and at CRFs of like quality.
+        crfs = _spread(relatives, len(population.axes.crfs))
+        nodes = replace(population.axes, crfs=crfs, centre=(crfs[0] + crfs[-1]) / 2)
+        other = _populate(relatives, nodes, noise)
+        chosen, lent = lend(
+            [t.name for t in titles],
+            scores,
+            [t.name for t in relatives],
+            [t.group for t in relatives],
+            other.centred @ population.directions,
+            other.scores,
+        )
+        learning += [relatives[i] for i in chosen]
+        scores = np.vstack([scores, lent])
+    every = [{**t.context.features, **t.context.geometry()} for t in learning]
     known = sorted({name for row in every for name in row})
     names = tuple(known if feature_names is None else feature_names)
     table = np.array(
         [[float(row.get(name, np.nan)) for name in names] for row in every], dtype=np.float64
-    ).reshape(len(titles), len(names))
-    regression, outside = fit_regression(names, table, scores, groups)
-    offsets = population.mean + outside @ directions.T
-    residual = learn(seen, smooth, shrink, _STRENGTH, offsets=offsets)
+    ).reshape(len(learning), len(names))
+    regression, outside = fit_regression(names, table, scores, [t.group for t in learning])
+    offsets = population.mean + outside[: len(titles)] @ population.directions.T
+    residual = population.learn(range(len(titles)), offsets)
+    groups = [t.group for t in titles]
     far = np.empty((len(titles), 2))
     for train, test in GroupKFold(min(4, len(set(groups)))).split(offsets, groups=groups):
-        part = [seen[i] for i in train]
-        others = learn(part, smooth, shrink, _STRENGTH, offsets=offsets[train])
+        others = population.learn(train, offsets)
         for i in test:
-            far[i] = surprise(offsets[i], others.covariance, seen[i])
+            far[i] = surprise(offsets[i], others.covariance, population.seen[i])
     tails = fit_tails(far[:, 0], far[:, 1])
     return SurfaceModel(
         codec=codec,
         preset=preset,
         quality_model=quality_model,
-        axes=axes,
+        axes=population.axes,
         mean=population.mean,
-        directions=directions,
+        directions=population.directions,
         regression=regression,
         covariance=residual.covariance * tails.scale,
-        untold=untold,
+        untold=_UNTOLD,
         noise=noise,
         tails=tails.freedom,
         meta=dict(meta or {}),

@@ -58,7 +58,7 @@ def lend(
     members = [np.flatnonzero(index == g) for g in range(index.max() + 1)]
     found = []
     for ridge in _RIDGES:
-        inverse: Array = np.linalg.inv(gram + ridge * np.eye(len(common)))
+        inverse = np.asarray(np.linalg.inv(gram + ridge * np.eye(len(common))), np.float64)
         solved = inverse @ target
         loss = float((left_out(inverse, solved, members) ** 2).sum())
         found.append((loss, ridge, solved))

@@ -146,6 +146,9 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--codec", action="append", choices=tuple(CODECS), help="default h264")
     parser.add_argument("--probes", type=probe_counts, default=(0, 1, 2, 4, 8), metavar="N,N,...")
     parser.add_argument("--folds", type=whole(2), default=5, metavar="N", help="default 5")
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="draw loss against probes, and calibration (SVG)"
+    )
     add_general(parser)
     parser.set_defaults(handler=_evaluate)
 
@@ -160,6 +163,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         codecs=tuple(arguments.codec or ["h264"]),
         probes=arguments.probes,
         folds=arguments.folds,
+        plots=arguments.plots,
     )
     if arguments.json:
         write_json_file(arguments.json, report)

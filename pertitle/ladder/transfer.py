@@ -17,7 +17,7 @@ from pertitle.ladder.regression import left_out
 
 Array = NDArray[np.float64]
 
-MIN_COMMON = 12
+MIN_COMMON = 8
 """Fewer titles measured in both codecs say too little of how the two relate."""
 _RIDGES = tuple(10.0**k for k in range(-2, 5))
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pertitle.cli import build_parser
+from pertitle.cli_help import Formatter
 
 WIDTH = 88
 
@@ -32,7 +33,7 @@ def _nested(command: argparse.ArgumentParser, name: str) -> list[str]:
 
 
 def _block(parser: argparse.ArgumentParser) -> str:
-    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=WIDTH)
+    parser.formatter_class = lambda prog: Formatter(prog, width=WIDTH)
     return f"```text\n{parser.format_help().rstrip()}\n```\n"
 
 

@@ -60,7 +60,7 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
     usual = EncodeOptions()
     group = parser.add_argument_group("encoding")
-    group.add_argument("--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
+    group.add_argument("-c", "--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
     group.add_argument("--model", type=Path, metavar="FILE", help="a model from `pertitle train`")
     group.add_argument(
         "--no-cache", action="store_true", help="measure anew; neither read nor keep measurements"
@@ -106,6 +106,7 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
 
 def add_thumbnail_count(parser: Any) -> None:
     parser.add_argument(
+        "-n",
         "--thumbnails",
         type=whole(0),
         default=Options().thumbnails,
@@ -116,6 +117,10 @@ def add_thumbnail_count(parser: Any) -> None:
 
 def add_general(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("general")
+    group.add_argument(
+        "--use", metavar="NAME", help="preset of options: draft, lean, premium or own"
+    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="default: ./pertitle.toml")
     group.add_argument("--ffmpeg", metavar="PATH", help="ffmpeg to use (or PERTITLE_FFMPEG)")
     group.add_argument("--threads", type=whole(1), metavar="N", help="threads an encode may use")
     group.add_argument("--json", metavar="FILE", help="write the result as JSON; - for stdout")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +53,18 @@ class Toolbox:
         if match is None:
             raise ToolError(f"{self.ffmpeg} does not answer like ffmpeg")
         return match.group(1)
+
+    @cached_property
+    def libvmaf(self) -> str:
+        """The version of libvmaf inside this ffmpeg, e.g. ``3.0.0``, as its own log tells it."""
+        self.require(filters=("libvmaf",))
+        picture = ["-f", "lavfi", "-i", "color=s=64x64:d=0.04"]
+        graph = ["-lavfi", "libvmaf=log_fmt=json:log_path=v.json", "-f", "null", "-"]
+        with tempfile.TemporaryDirectory(prefix="pertitle-") as folder:
+            argv = [self.ffmpeg, "-v", "error", *picture, *picture, *graph]
+            self.runner.run(argv, limits=_QUICK, cwd=Path(folder))
+            log = json.loads(Path(folder, "v.json").read_text())
+        return str(log.get("version", "of unknown version"))
 
     @cached_property
     def encoders(self) -> frozenset[str]:
@@ -156,7 +170,8 @@ def diagnose(ffmpeg: str | None = None) -> tuple[Check, ...]:
             checks.append(Check(what, ok, name if ok else f"no {name}", "" if ok else bundled))
         for name, what in REQUIRED_FILTERS.items():
             ok = name in box.filters
-            checks.append(Check(what, ok, name if ok else f"no {name}", "" if ok else bundled))
+            found = f"libvmaf {box.libvmaf}" if ok and name == "libvmaf" else name
+            checks.append(Check(what, ok, found if ok else f"no {name}", "" if ok else bundled))
     except PertitleError as error:
         checks = [Check("ffmpeg", False, str(error), bundled)]
     packager = find_packager()

@@ -105,3 +105,23 @@ def test_clicks_are_learned_and_ranked_from_the_command_line(
     assert cli.main(["thumbs", "rank", "no-such-title", "--store", store]) == cli.EXIT_USAGE
     assert "no-such-title" in capsys.readouterr().err
     assert cli.main(["thumbs", "rank", "--store", store, "--context", "drama"]) == cli.EXIT_USAGE
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_scripts_know_commands_and_options(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["completion", shell]) == cli.EXIT_OK
+    script = capsys.readouterr().out
+    assert "analyze" in script
+    assert "top-vmaf" in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_the_version_tells_those_of_ffmpeg_and_libvmaf(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["pertitle", "ffmpeg", "libvmaf"]

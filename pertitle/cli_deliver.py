@@ -1,0 +1,131 @@
+"""``pertitle run`` and ``pertitle encode``: the commands that deliver titles."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pertitle.cli_help import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
+from pertitle.cli_options import (
+    add_encode_options,
+    add_general,
+    add_ladder_options,
+    add_thumbnail_count,
+    options_of,
+    whole,
+    write_json_file,
+)
+from pertitle.errors import Cancelled
+from pertitle.events import Event
+
+
+def add_run(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="deliver per-title ladders of files and folders",
+        description="Analyse, plan, encode, verify and package every video. Run the same command"
+        " again to continue after an interruption: finished titles are not touched.",
+        epilog=examples(
+            "pertitle run film.mp4 -o out",
+            "pertitle run 'films/*.mov' -o out -j 2 --use premium",
+            "pertitle run films/ -o out --max-kbps 6000 --json - > batch.json",
+        ),
+    )
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    parser.add_argument("-j", "--jobs", type=whole(1), help="titles at a time (default: by cores)")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="HLS_JS",
+        help="add a page that plays the package with this hls.min.js (`npm install hls.js`)",
+    )
+    parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
+    add_ladder_options(parser)
+    add_encode_options(parser)
+    add_general(parser)
+    parser.set_defaults(handler=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.event_log import EventLog
+    from pertitle.serial import to_json
+    from pertitle.work import Stop
+
+    stop = Stop()
+    stop_on_signals(stop)
+    options = options_of(arguments)
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with ExitStack() as stack:
+        handlers = [stack.enter_context(view).handle]
+        if arguments.events:
+            handlers.append(stack.enter_context(EventLog(arguments.events)).handle)
+
+        def everyone(event: Event) -> None:
+            for handle in handlers:
+                handle(event)
+
+        try:
+            batch = pipeline.run_batch(
+                arguments.videos,
+                arguments.out,
+                options,
+                on_event=everyone,
+                stop=stop,
+                jobs=arguments.jobs,
+                keep_work=arguments.keep_work,
+            )
+        except Cancelled:
+            view.say("Stopped. Run the same command again to continue where it left off.")
+            raise
+    if arguments.json:
+        write_json_file(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED
+
+
+def add_encode(commands: Any) -> None:
+    parser = commands.add_parser(
+        "encode",
+        help="deliver a plan",
+        description="Encode, verify and package the ladder of a plan file from `pertitle plan"
+        " --json`. The source is found at the path in the plan unless --source names another.",
+        epilog=examples(
+            "pertitle plan film.mp4 --json plan.json", "pertitle encode plan.json -o out"
+        ),
+    )
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan file")
+    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    add_thumbnail_count(parser)
+    add_general(parser)
+    parser.set_defaults(handler=_encode)
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    from pertitle import pipeline, terminal
+    from pertitle.serial import to_json
+    from pertitle.work import Stop
+
+    stop = Stop()
+    stop_on_signals(stop)
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with view:
+        batch = pipeline.encode_plan(
+            arguments.plan,
+            arguments.out,
+            source=arguments.source,
+            ffmpeg=arguments.ffmpeg,
+            threads=arguments.threads,
+            thumbnails=arguments.thumbnails,
+            on_event=view.handle,
+            stop=stop,
+            keep_work=arguments.keep_work,
+        )
+    if arguments.json:
+        write_json_file(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED

@@ -316,7 +316,7 @@ class TitlePlan:
 
 @dataclass(frozen=True)
 class Verification:
-    """VMAF of a finished rendition against the treated source, at the display.
+    """Quality of a finished rendition against the treated source, at the display.
 
     Attributes:
         vmaf: mean; exact if ``frames`` is the whole title, else estimated from windows.
@@ -324,6 +324,9 @@ class Verification:
         frames: frames compared.
         worst: mean of the worst window, with its place.
         worst_window: that window.
+        vmaf_v1: mean score of libvmaf's ``vmaf_v1.0.16_3d0h``.
+        xpsnr: XPSNR of luma in dB, 100 for pictures that do not differ.
+        cambi: mean banding (CAMBI as VMAF v1 takes it, 0 to 17; from 5 on it is visible).
     """
 
     vmaf: float
@@ -332,6 +335,9 @@ class Verification:
     frames: int
     worst: float
     worst_window: Window
+    vmaf_v1: float
+    xpsnr: float
+    cambi: float
 
 
 @dataclass(frozen=True)
@@ -510,6 +516,25 @@ class EncodeOptions:
 
 
 @dataclass(frozen=True)
+class VerifyOptions:
+    """How the quality of finished rungs is measured.
+
+    Attributes:
+        all_frames: compare every frame, whatever the title's length.
+        half_width: wanted half width of the 95 % interval of the mean, VMAF points.
+        min_window_vmaf: a rung meant to be better than this is encoded again while its worst
+            window is below it; None for no floor.
+        full_quality: measure VMAF v1, XPSNR and CAMBI on all compared frames instead of about
+            a fifth of them.
+    """
+
+    all_frames: bool = False
+    half_width: float = 0.5
+    min_window_vmaf: float | None = None
+    full_quality: bool = False
+
+
+@dataclass(frozen=True)
 class Options:
     """Everything a caller may choose; the defaults are sane for web delivery.
 
@@ -524,6 +549,7 @@ class Options:
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
+    verify: VerifyOptions = field(default_factory=VerifyOptions)
     ffmpeg: str | None = None
     threads: int | None = None
     thumbnails: int = 6

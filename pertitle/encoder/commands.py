@@ -7,6 +7,7 @@ a name with a leading dash, a colon or a per-cent sign means only itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -152,6 +153,7 @@ def compare(
     burst: tuple[int, int] | None = None,
     threads: int = 1,
     bit_depth: int = 8,
+    further: Further | None = None,
 ) -> list[str]:
     """VMAF of two video streams at the display size, one JSON log in the working directory.
 
@@ -162,6 +164,7 @@ def compare(
             neighbouring frames keep VMAF's motion feature right, which takes the smaller
             difference to the two neighbours; libvmaf's own ``n_subsample`` meets the period of
             B-frames and of pulled-down frames.
+        further: what else is measured, on some of the frames.
     """
     sides = []
     for video in (distorted, reference):
@@ -169,8 +172,41 @@ def compare(
         if burst is not None:
             video = video.filter("select", f"lt(mod(n,{burst[1]}),{burst[0]})")
         sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
+    if further is None:
+        graph = _libvmaf(sides, models, log_name, threads)
+        return finish(program, graph.output("pipe:", f="null"))
+    splits = [side.filter_multi_output("split", 2) for side in sides]
+    graph = _libvmaf([split[0] for split in splits], models, log_name, threads)
+    chosen = "+".join(f"between(n,{first},{end - 1})" for first, end in further.runs)
+    parts = [split[1].filter("select", chosen).filter("setpts", "N") for split in splits]
+    copies = [part.filter_multi_output("split", 2) for part in parts]
+    second = _libvmaf([copy[0] for copy in copies], further.models, further.vmaf_log, threads)
+    # xpsnr takes the activity of the picture from its first input: that is the reference.
+    xpsnr = ffmpeg.filter(
+        [copies[1][1], copies[0][1]], "xpsnr", stats_file=further.xpsnr_log, shortest=1
+    )
+    return finish(program, ffmpeg.output(graph, second, xpsnr, "pipe:", f="null"))
+
+
+@dataclass(frozen=True)
+class Further:
+    """More measures than the main VMAF, on a part of the compared frames.
+
+    Attributes:
+        runs: first and end (exclusive) of each run of frames, counted in the compared streams.
+        models: further libvmaf models.
+        vmaf_log, xpsnr_log: plain file names.
+    """
+
+    runs: tuple[tuple[int, int], ...]
+    models: tuple[str, ...]
+    vmaf_log: str
+    xpsnr_log: str
+
+
+def _libvmaf(sides: Sequence[Any], models: Sequence[str], log_name: str, threads: int) -> Any:
     named = "|".join(f"version={model}:name=m{i}" for i, model in enumerate(models))
-    graph = ffmpeg.filter(
+    return ffmpeg.filter(
         sides,
         "libvmaf",
         model=named,
@@ -179,4 +215,3 @@ def compare(
         log_path=log_name,
         shortest=1,
     )
-    return finish(program, graph.output("pipe:", f="null"))

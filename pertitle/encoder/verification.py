@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +20,22 @@ from numpy.typing import NDArray
 
 from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec
+from pertitle.encoder.further import (
+    VMAF_V1,
+    FurtherMeans,
+    FurtherScores,
+    bursts,
+    counted,
+    read_further,
+    runs,
+    title_means,
+)
 from pertitle.encoder.pictures import read_pictures
-from pertitle.encoder.quality import Scores, read_scores
+from pertitle.encoder.quality import read_scores
 from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
 from pertitle.encoder.title import SEEK_WORTHWHILE, Span, Title, extract_spans, open_title
 from pertitle.errors import DeliveryError, ToolError
-from pertitle.records import Analysis, Size, Verification, Window
+from pertitle.records import Analysis, Size, Verification, VerifyOptions, Window
 from pertitle.tools import Toolbox
 
 GUARD = 1
@@ -33,6 +44,7 @@ neighbours of a frame (Li et al., "VMAF: the journey continues", 2018)."""
 EXACT_SECONDS = 15.0
 """Titles up to this length are compared whole."""
 WORST_SECONDS = 1.0
+USUAL = VerifyOptions()
 SPANS_PER_PROCESS = 10
 """Windows read by one ffmpeg: each is an open file and a decoder with its pictures."""
 
@@ -78,40 +90,36 @@ class Verifier:
             path.unlink(missing_ok=True)
         self._references.clear()
 
-    def verify(self, path: Path, *, exact: bool = False, half_width: float = 0.5) -> Verification:
+    def verify(self, path: Path, options: VerifyOptions = USUAL) -> Verification:
         """Measure one rendition.
-
-        Args:
-            exact: compare every frame, whatever the length.
-            half_width: wanted half width of the 95 % interval of the mean, in VMAF points.
 
         Raises:
             DeliveryError: the rendition and the source do not line up.
             ProcessError: ffmpeg failed.
         """
         frames = read_pictures(path).frames
-        if exact or frames <= EXACT_SECONDS * self._opened.rate:
-            return self._exact(path, frames)
+        if options.all_frames or frames <= EXACT_SECONDS * self._opened.rate:
+            return self._exact(path, frames, options)
         design = Design(frames, self._cuts())
         if design.exact_is_cheaper(FIRST_ROUNDS):
-            return self._exact(path, frames)
-        rows = [self._round(path, design, i) for i in range(FIRST_ROUNDS)]
+            return self._exact(path, frames, options)
+        rows = [self._round(path, design, i, options) for i in range(FIRST_ROUNDS)]
         found = self._estimate(design, rows)
-        needed = rounds_needed(FIRST_ROUNDS, found.half_width, half_width)
+        needed = rounds_needed(FIRST_ROUNDS, found.half_width, options.half_width)
         if design.exact_is_cheaper(needed):
-            return self._exact(path, frames)
-        rows += [self._round(path, design, i) for i in range(FIRST_ROUNDS, needed)]
+            return self._exact(path, frames, options)
+        rows += [self._round(path, design, i, options) for i in range(FIRST_ROUNDS, needed)]
         found = self._estimate(design, rows)
         spans = [span for i in range(len(rows)) for span in design.round(i)]
-        means = [float(values.mean()) for row in rows for values in row]
+        windows = [window for row in rows for window in row]
+        means = [window.mean for window in windows]
         worst = int(np.argmin(means))
-        return Verification(
-            vmaf=found.mean,
-            low=max(0.0, found.low),
-            high=min(100.0, found.high),
-            frames=sum(span.frames for span in spans),
-            worst=means[worst],
-            worst_window=_window(spans[worst], self._opened.rate),
+        further = title_means(
+            [(window.scores, window.further) for window in windows if window.further is not None],
+            found.mean,
+        )
+        return self._verification(
+            found, sum(span.frames for span in spans), means[worst], spans[worst], further
         )
 
     @property
@@ -123,55 +131,94 @@ class Verifier:
     def _cuts(self) -> list[int]:
         return [round(shot.start * self._opened.rate) for shot in self._analysis.shots]
 
-    def _estimate(self, design: Design, rows: Sequence[Sequence[NDArray[np.float64]]]) -> Estimate:
-        return estimate(design, [[float(v.mean()) for v in row] for row in rows])
+    def _estimate(self, design: Design, rows: Sequence[Sequence[_Window]]) -> Estimate:
+        return estimate(design, [[window.mean for window in row] for row in rows])
+
+    def _verification(
+        self, found: Estimate, frames: int, worst: float, span: Span, further: FurtherMeans
+    ) -> Verification:
+        return Verification(
+            vmaf=found.mean,
+            low=max(0.0, found.low),
+            high=min(100.0, found.high),
+            frames=frames,
+            worst=worst,
+            worst_window=_window(span, self._opened.rate),
+            vmaf_v1=found.mean if self._model == VMAF_V1 else further.v1,
+            xpsnr=further.xpsnr,
+            cambi=further.cambi,
+        )
 
     def frame_scores(self, path: Path) -> NDArray[np.float64]:
         """VMAF of every frame of a rendition."""
+        return self._compare_whole(path, None)[0]
+
+    def _compare_whole(
+        self, path: Path, measured: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float64], FurtherScores | None]:
         return self._compare(
             commands.open_input(path.absolute())["v:0"],
             self._opened.video(pixel_format=commands.pixel_format(self._bit_depth)),
-        ).frames[0]
+            measured,
+        )
 
-    def _exact(self, path: Path, frames: int) -> Verification:
+    def _exact(self, path: Path, frames: int, options: VerifyOptions) -> Verification:
         title = self._opened
-        scores = self.frame_scores(path)
-        if len(scores) != frames:
+        measured = bursts(frames, all_frames=options.full_quality)
+        scores, further = self._compare_whole(path, measured)
+        if len(scores) != frames or further is None:
             raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {frames} frames")
         mean = float(scores.mean())
         length = max(1, min(frames, round(WORST_SECONDS * title.rate)))
         moving = np.convolve(scores, np.full(length, 1 / length), "valid")
         worst = int(moving.argmin())
-        return Verification(
-            vmaf=mean,
-            low=mean,
-            high=mean,
-            frames=frames,
-            worst=float(moving[worst]),
-            worst_window=_window(Span(worst, length), title.rate),
+        means = title_means(
+            [
+                (scores[first:end], further.part(first, end))
+                for first, end in runs(counted(measured))
+            ],
+            mean,
+        )
+        return self._verification(
+            Estimate(mean, mean, mean), frames, float(moving[worst]), Span(worst, length), means
         )
 
-    def _round(self, path: Path, design: Design, number: int) -> list[NDArray[np.float64]]:
+    def _round(
+        self, path: Path, design: Design, number: int, options: VerifyOptions
+    ) -> list[_Window]:
         """Frame scores of one round, window by window."""
         spans = design.round(number)
         path = path.absolute()  # ffmpeg runs in a folder of its own
         read = merged([_guarded(span, design.frames) for span in spans])
+        numbers = np.concatenate([np.arange(span.first, span.end) for span in read])
+        looked_at = _further_windows(len(spans), number, options)
+        measured = np.zeros(len(numbers), dtype=np.bool_)
+        for i in looked_at:
+            span = _guarded(spans[i], design.frames)
+            measured |= (numbers >= span.first) & (numbers < span.end)
         long = design.frames > SEEK_WORTHWHILE * self._opened.rate
         step = SPANS_PER_PROCESS if long else len(read)
-        parts = []
+        parts, further_parts, place = [], [], 0
         for i in range(0, len(read), step):
             spans_now = read[i : i + step]
+            count = sum(span.frames for span in spans_now)
             reference = commands.open_input(self._reference(spans_now))["v:0"]
             rendition = rendition_spans(path, spans_now, self._opened.rate, seek=long)
-            parts.append(self._compare(rendition, reference).frames[0])
-        scores = np.concatenate(parts)
-        total = sum(span.frames for span in read)
-        if len(scores) != total:
-            raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {total} frames")
-        numbers = np.concatenate([np.arange(span.first, span.end) for span in read])
+            chosen = measured[place : place + count]
+            scores, further = self._compare(rendition, reference, chosen)
+            if len(scores) != count:
+                raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {count} frames")
+            parts.append(scores)
+            further_parts.append(further or FurtherScores.unknown(count))
+            place += count
+        scores, further = np.concatenate(parts), FurtherScores.join(further_parts)
         starts = np.searchsorted(numbers, [span.first for span in spans])
         return [
-            scores[start : start + span.frames] for start, span in zip(starts, spans, strict=True)
+            _Window(
+                scores[start : start + span.frames],
+                further.part(start, start + span.frames) if i in looked_at else None,
+            )
+            for i, (start, span) in enumerate(zip(starts, spans, strict=True))
         ]
 
     def _reference(self, spans: tuple[Span, ...]) -> Path:
@@ -182,7 +229,13 @@ class Verifier:
                 self._references[spans] = path
             return self._references[spans]
 
-    def _compare(self, distorted: Any, reference: Any) -> Scores:
+    def _compare(
+        self, distorted: Any, reference: Any, measured: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float64], FurtherScores | None]:
+        """VMAF by frame, and further scores of the measured ones if there are any."""
+        further = None
+        if measured is not None and measured.any():
+            further = commands.Further(runs(measured), (VMAF_V1,), "further.json", "xpsnr.txt")
         argv = commands.compare(
             self._toolbox.ffmpeg,
             distorted,
@@ -193,13 +246,43 @@ class Verifier:
             frame_rate=self._opened.rate,
             threads=self._toolbox.threads,
             bit_depth=self._bit_depth,
+            further=further,
         )
-        with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
-            self._toolbox.runner.run(argv, limits=self._toolbox.limits(), cwd=Path(folder))
-            log = Path(folder, "vmaf.json")
+        with tempfile.TemporaryDirectory(dir=self._scratch) as name:
+            folder = Path(name)
+            self._toolbox.runner.run(argv, limits=self._toolbox.limits(), cwd=folder)
+            log = folder / "vmaf.json"
             if not log.exists():
                 raise ToolError("libvmaf wrote no log")
-            return read_scores(log.read_text(encoding="utf-8"), [self._model])
+            scores = read_scores(log.read_text(encoding="utf-8"), [self._model]).frames[0]
+            if further is None or measured is None:
+                return scores, None
+            if len(scores) != len(measured):
+                return scores, None  # the caller knows what should have been
+            return scores, read_further(
+                (folder / further.vmaf_log).read_text(encoding="utf-8"),
+                (folder / further.xpsnr_log).read_text(encoding="utf-8"),
+                measured,
+            )
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Frame scores of one window; ``further`` where it was measured."""
+
+    scores: NDArray[np.float64]
+    further: FurtherScores | None
+
+    @property
+    def mean(self) -> float:
+        return float(self.scores.mean())
+
+
+def _further_windows(windows: int, number: int, options: VerifyOptions) -> range:
+    """The windows of a round that are measured further: half of the first, or all of all."""
+    if options.full_quality:
+        return range(windows)
+    return range(0, windows, 2) if number == 0 else range(0)
 
 
 def verify_rendition(
@@ -210,8 +293,7 @@ def verify_rendition(
     codec: Codec,
     quality_model: str,
     display: Size,
-    exact: bool = False,
-    half_width: float = 0.5,
+    options: VerifyOptions = USUAL,
 ) -> Verification:
     """Measure one rendition; for several of a title a :class:`Verifier` saves work."""
     with (
@@ -225,7 +307,7 @@ def verify_rendition(
             scratch=Path(scratch),
         ) as verifier,
     ):
-        return verifier.verify(path, exact=exact, half_width=half_width)
+        return verifier.verify(path, options)
 
 
 def rendition_spans(path: Path, spans: Sequence[Span], rate: Fraction, *, seek: bool) -> Any:

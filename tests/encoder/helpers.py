@@ -53,7 +53,7 @@ def rendition_of(encoded: EncodedRung) -> Rendition:
         frames=encoded.frames,
         average_kbps=encoded.average_kbps,
         peak_kbps=encoded.peak_kbps,
-        verification=Verification(80, 79, 81, 10, 75, Window(0, 1)),
+        verification=Verification(80, 79, 81, 10, 75, Window(0, 1), 81, 35, 0),
         attempts=1,
         on_target=True,
     )

@@ -10,11 +10,12 @@ import pytest
 
 from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
 from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.further import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.sampling import Design
 from pertitle.encoder.verification import _guarded
 from pertitle.errors import DeliveryError
-from pertitle.records import Analysis, Shot, Size
+from pertitle.records import Analysis, Shot, Size, VerifyOptions
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rung
@@ -58,7 +59,7 @@ def test_exact_verification_is_the_whole_file_score(
 ) -> None:
     found = verify_rendition(
         toolbox, analysis, encoded[0].path, codec=H264, quality_model=MODEL, display=DISPLAY,
-        exact=True,
+        options=VerifyOptions(all_frames=True),
     )  # fmt: skip
     assert found.frames == 300
     assert found.vmaf == found.low == found.high == pytest.approx(whole.mean(MODEL), abs=0.01)
@@ -80,8 +81,9 @@ def test_windows_have_the_scores_of_the_whole_file(
     with Verifier(
         toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        rows = verifier._round(encoded[0].path, design, 0)
-    for span, scores in zip(design.round(0), rows, strict=True):
+        rows = verifier._round(encoded[0].path, design, 0, VerifyOptions())
+    for span, window in zip(design.round(0), rows, strict=True):
+        scores = window.scores
         assert _guarded(span, 300).frames >= span.frames + 1
         expected = whole.frames[0][span.first : span.end]
         assert np.abs(scores - expected).max() < 0.01
@@ -97,13 +99,45 @@ def test_a_sampled_interval_holds_the_exact_score(
     with Verifier(
         toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        first = verifier.verify(encoded[0].path, half_width=50)
-        second = verifier.verify(encoded[1].path, half_width=50)
+        first = verifier.verify(encoded[0].path, VerifyOptions(half_width=50))
+        second = verifier.verify(encoded[1].path, VerifyOptions(half_width=50))
     assert first.frames == second.frames == 2 * 10 * 4
     assert first.low <= whole.mean(MODEL) <= first.high
     assert first.low < first.vmaf < first.high
     assert second.vmaf < first.vmaf
     assert first.worst == min(first.worst, first.vmaf)
+
+
+def test_few_frames_tell_v1_xpsnr_and_banding_of_all(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    path = encoded[0].path
+    with Verifier(
+        toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+        full = verifier.verify(path, VerifyOptions(full_quality=True))
+        some = verifier.verify(path)
+        monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
+        monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
+        sampled = verifier.verify(path, VerifyOptions(half_width=50))
+    reference = measure_vmaf(
+        toolbox, path, analysis.source.path, display=DISPLAY, models=[VMAF_V1],
+        frame_rate=analysis.treatment.frame_rate, threads=2,
+    )  # fmt: skip
+    assert full.vmaf_v1 == pytest.approx(reference.mean(VMAF_V1), abs=0.01)
+    # ffmpeg's own figure of the whole file.
+    log = toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "info", "-nostats", "-i", f"file:{analysis.source.path}",
+         "-i", f"file:{path}", "-filter_complex",
+         "[0:v]scale=320:180:flags=bicubic[a];[1:v]scale=320:180:flags=bicubic[b];[a][b]xpsnr",
+         "-f", "null", "-"]
+    ).stderr_tail  # fmt: skip
+    assert full.xpsnr == pytest.approx(float(log.partition("XPSNR  y: ")[2].split()[0]), abs=0.02)
+    for other in (some, sampled):
+        assert other.vmaf_v1 == pytest.approx(full.vmaf_v1, abs=4)
+        assert other.xpsnr == pytest.approx(full.xpsnr, abs=1.0)
+        assert other.cambi == pytest.approx(full.cambi, abs=0.5)
 
 
 def test_a_rendition_of_another_length_is_refused(
@@ -112,5 +146,6 @@ def test_a_rendition_of_another_length_is_refused(
     other = make_clip("testsrc2=s=160x90:r=25:d=14", "longer.mp4")
     with pytest.raises(DeliveryError, match="compared 300 of 350"):
         verify_rendition(
-            toolbox, analysis, other, codec=H264, quality_model=MODEL, display=DISPLAY, exact=True
-        )
+            toolbox, analysis, other, codec=H264, quality_model=MODEL, display=DISPLAY,
+            options=VerifyOptions(all_frames=True),
+        )  # fmt: skip

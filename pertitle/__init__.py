@@ -28,6 +28,7 @@ from pertitle.records import (
     Options,
     Size,
     TitlePlan,
+    VerifyOptions,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "PertitleError",
     "Size",
     "TitlePlan",
+    "VerifyOptions",
     "analyse",
     "plan",
     "run",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from pertitle.cli_options import (
     whole,
     write_json_file,
 )
+from pertitle.cli_outputs import add_output_options, outputs_of
 from pertitle.errors import Cancelled
 from pertitle.events import Event
+from pertitle.records import Options
 
 
 def add_run(commands: Any) -> None:
@@ -46,6 +49,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)
+    add_output_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_run)
 
@@ -58,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     stop = Stop()
     stop_on_signals(stop)
-    options = options_of(arguments)
+    options = replace(options_of(arguments), **outputs_of(arguments))
     view = terminal.view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
         handlers = [stack.enter_context(view).handle]
@@ -102,6 +106,7 @@ def add_encode(commands: Any) -> None:
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     add_thumbnail_count(parser)
+    add_output_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_encode)
 
@@ -119,9 +124,12 @@ def _encode(arguments: argparse.Namespace) -> int:
             arguments.plan,
             arguments.out,
             source=arguments.source,
-            ffmpeg=arguments.ffmpeg,
-            threads=arguments.threads,
-            thumbnails=arguments.thumbnails,
+            chosen=Options(
+                ffmpeg=arguments.ffmpeg,
+                threads=arguments.threads,
+                thumbnails=arguments.thumbnails,
+                **outputs_of(arguments),
+            ),
             on_event=view.handle,
             stop=stop,
             keep_work=arguments.keep_work,

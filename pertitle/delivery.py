@@ -121,12 +121,21 @@ class _Track:
 
     target: Rung
     tolerance: float
+    floor: float | None = None
     attempts: int = 0
     best: tuple[EncodedRung, Verification] | None = None
     next: Rung | None = None
 
+    def wanted(self, check: Verification) -> float:
+        """VMAF points by which the rung should be better (or, below 0, may be worse)."""
+        wanted = self.target.vmaf - check.vmaf
+        if self.floor is not None and self.floor < self.target.vmaf:
+            # A tolerance above the floor, so that what is on target is not below it.
+            wanted = max(wanted, self.floor + self.tolerance - check.worst)
+        return wanted
+
     def miss(self, check: Verification) -> float:
-        return abs(check.vmaf - self.target.vmaf)
+        return abs(self.wanted(check))
 
     @property
     def on_target(self) -> bool:
@@ -137,9 +146,9 @@ def _renditions(
     plan: TitlePlan, options: Options, toolbox: Toolbox, space: Workspace, steps: Steps
 ) -> tuple[Rendition, ...]:
     codec = codec_named(plan.ladder.codec)
-    tolerance = options.encode.vmaf_tolerance
+    tolerance, floor = options.encode.vmaf_tolerance, options.verify.min_window_vmaf
     tracks = [
-        _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), next=rung)
+        _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, next=rung)
         for i, rung in enumerate(plan.ladder.rungs)
     ]
     verifier = Verifier(
@@ -189,7 +198,7 @@ def _attempt(
     with steps.stage("verification", float(len(encoded)), "rungs"):
         checks = Parallel(
             n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
-        )(delayed(verifier.verify)(rung.path) for rung in encoded)
+        )(delayed(verifier.verify)(rung.path, options.verify) for rung in encoded)
         for i, (track, rung, check) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.attempts += 1
             if track.best is None or track.miss(check) < track.miss(track.best[1]):
@@ -205,7 +214,7 @@ def _correction(track: _Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
     crf = corrected_crf(
         ladder,
         encoded.rung,
-        wanted=track.target.vmaf - check.vmaf,
+        wanted=track.wanted(check),
         crf_range=codec.crf_range,
         crf_step=codec.crf_step,
     )

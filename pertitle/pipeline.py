@@ -164,14 +164,16 @@ def encode_plan(
     out: Path,
     *,
     source: Path | None = None,
-    ffmpeg: str | None = None,
-    threads: int | None = None,
-    thumbnails: int = 6,
+    chosen: Options | None = None,
     on_event: OnEvent = ignore,
     stop: Stop | None = None,
     keep_work: bool = False,
 ) -> BatchResult:
     """Deliver the ladder of a plan file.
+
+    Args:
+        source: the video, if it moved since the plan.
+        chosen: what is not said by the plan, which has its own ladder and encode options.
 
     Raises:
         ModelError: the file is not a valid plan.
@@ -179,7 +181,7 @@ def encode_plan(
     """
     plan, planned = read_plan(plan_file)
     path = (source or plan.analysis.source.path).absolute()
-    options = replace(planned, ffmpeg=ffmpeg, threads=threads, thumbnails=thumbnails)
+    options = replace(chosen or Options(), ladder=planned.ladder, encode=planned.encode)
     if not path.exists():
         raise SourceError(f"the video of this plan is not at {path}; name it with --source")
     if path.stat().st_size != plan.analysis.source.bytes:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from pertitle.delivery import corrected_crf
-from pertitle.records import CurvePoint, LadderPlan, Rung, Size
+import pytest
+
+from pertitle.delivery import _Track, corrected_crf
+from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Verification, Window
 
 
 def plan() -> tuple[LadderPlan, Rung]:
@@ -37,3 +39,23 @@ def test_a_height_without_a_curve_is_left_alone() -> None:
     found = corrected_crf(ladder, other, wanted=5, crf_range=(10, 51), crf_step=0.1)
     assert found == other.crf
     assert rung.height == 360
+
+
+@pytest.mark.parametrize(
+    ("vmaf", "worst", "wanted"),
+    [
+        (79.5, 75.0, 0.5),  # both well
+        (80.0, 62.0, 9.0),  # the worst window lacks 8 points of the floor, and a tolerance
+        (88.0, 70.5, 0.5),  # held up by its worst window: better than asked, and on target
+        (88.0, 76.0, -5.0),  # too good, down to where the floor is met
+    ],
+)
+def test_a_worst_window_below_the_floor_is_corrected(
+    vmaf: float, worst: float, wanted: float
+) -> None:
+    _, rung = plan()
+    check = Verification(vmaf, vmaf, vmaf, 250, worst, Window(0, 1), vmaf, 35, 0)
+    assert _Track(rung, 1.0, floor=70.0).wanted(check) == pytest.approx(wanted)
+    assert _Track(rung, 1.0).wanted(check) == pytest.approx(80 - vmaf)
+    # A rung that is meant to be worse than the floor cannot hold it.
+    assert _Track(rung, 1.0, floor=90.0).wanted(check) == pytest.approx(80 - vmaf)

@@ -106,7 +106,7 @@ def test_a_plan_file_delivers_the_same_ladder_into_a_relative_folder(
 ) -> None:
     file = delivered[0] / "scene/plan.json"
     monkeypatch.chdir(tmp_path)
-    batch = encode_plan(file, Path("out"), thumbnails=0)
+    batch = encode_plan(file, Path("out"), chosen=Options(thumbnails=0))
     assert batch.ok, batch.failures
     plan, _ = read_plan(file)
     assert batch.titles[0].plan.ladder.rungs == plan.ladder.rungs

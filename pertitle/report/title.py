@@ -141,6 +141,7 @@ def _rung_section(result: TitleResult) -> Markup | None:
     columns = [("Rung", ""), ("CRF", "num"), ("VMAF predicted", "num"), ("VMAF measured", "num"),
                ("off by", "num"), ("kbit/s predicted", "num"), ("kbit/s measured", "num"),
                ("off by", "num"), ("peak", "num"), ("worst window", "num"),
+               ("VMAF v1", "num"), ("XPSNR", "num"), ("banding", "num"),
                ("GB per 1000 h", "num"), ("encodes", "num")]  # fmt: skip
     if result.renditions:
         same = len(planned) == len(result.renditions)
@@ -191,14 +192,15 @@ def _delivered_row(planned: Rung, done: Rendition) -> list[object]:
         f"{done.rung.width}×{done.rung.height}", f"{done.rung.crf:g}", quality, measured, off, rate,
         words.grouped(done.average_kbps), f"{words.signed(rate_missed, 0)} %",
         words.grouped(done.peak_kbps), worst,
+        f"{check.vmaf_v1:.1f}", f"{check.xpsnr:.1f} dB", f"{check.cambi:.1f}",
         words.grouped(words.thousand_hours(done.average_kbps)), f"{done.attempts}",
     ]  # fmt: skip
 
 
 def _planned_row(rung: Rung) -> list[object]:
     quality, rate = _predictions(rung)
-    return [f"{rung.width}×{rung.height}", f"{rung.crf:g}", quality, "", "", rate, "", "", "", "",
-            words.grouped(words.thousand_hours(rung.bitrate_kbps)), ""]  # fmt: skip
+    return [f"{rung.width}×{rung.height}", f"{rung.crf:g}", quality, "", "", rate,
+            *[""] * 7, words.grouped(words.thousand_hours(rung.bitrate_kbps)), ""]  # fmt: skip
 
 
 def _time_section(

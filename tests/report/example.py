@@ -129,7 +129,7 @@ def title(name: str = "The Long Valley") -> TitleResult:
                 peak_kbps=rung.bitrate_kbps * 1.6,
                 verification=Verification(rung.vmaf + off, rung.vmaf + off - 0.4,
                                           rung.vmaf + off + 0.4, 620, rung.vmaf - 9.0,
-                                          Window(17.0 + index, 1.0)),
+                                          Window(17.0 + index, 1.0), rung.vmaf + 2, 38.2, 1.4),
                 attempts=3 if index == 2 else 1, on_target=index != 2,
             )
         )  # fmt: skip

@@ -62,7 +62,7 @@ def delivered(toolbox: Toolbox, title: Analysis, folder: Path) -> None:
         segment_seconds=SEGMENT_SECONDS, vbv_ratio=2, folder=folder,
     )  # fmt: skip
     audio = encode_audio(toolbox, title, frames=encoded[0].frames, folder=folder)
-    unmeasured = Verification(80, 80, 80, 0, 80, Window(0, 1))
+    unmeasured = Verification(80, 80, 80, 0, 80, Window(0, 1), 80, 35, 0)
     renditions = [
         Rendition(e.rung, e.codec, e.codec_string, e.path, e.frames, e.average_kbps, e.peak_kbps,
                   unmeasured, 1, True)

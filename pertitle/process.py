@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
+from pertitle import launcher as launcher_module
 from pertitle.errors import Cancelled, ProcessError, ProcessTimeout, ToolError
 
 STDERR_TAIL_LINES = 40
+MAX_LINE = 1 << 16
 GRACE_SECONDS = 3.0
 """Time a child gets between SIGTERM and SIGKILL."""
 
@@ -33,7 +36,7 @@ class Limits:
 
     Attributes:
         seconds: wall time before it is killed; None for no limit.
-        memory_bytes: address space (RLIMIT_AS); None for no limit.
+        memory_bytes: data it may hold (RLIMIT_DATA, enforced by Linux); None for no limit.
         file_bytes: largest file it may write (RLIMIT_FSIZE); None for no limit.
         niceness: added to the parent's nice level.
     """
@@ -126,7 +129,7 @@ class SubprocessRunner:
         out: list[str] = []
         try:
             assert child.stdout is not None
-            for line in child.stdout:
+            for line in _lines(child.stdout):
                 if on_line is None:
                     out.append(line)
                 else:
@@ -162,7 +165,7 @@ class SubprocessRunner:
                 raise Cancelled("cancelled")
             try:
                 child = subprocess.Popen(
-                    list(argv),
+                    _bounded(argv, limits),
                     cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
@@ -174,28 +177,32 @@ class SubprocessRunner:
             except OSError as error:
                 raise ToolError(f"cannot run {argv[0]}: {error.strerror or error}") from error
             self._children.add(child)
-        # Limits are set from outside, right after the start: a preexec_fn would run Python
-        # between fork and exec, which is unsafe in a process with threads.
-        with contextlib.suppress(ProcessLookupError, PermissionError, OSError):
-            if limits.memory_bytes is not None:
-                _set_limit(child.pid, resource.RLIMIT_AS, limits.memory_bytes)
-            if limits.file_bytes is not None:
-                _set_limit(child.pid, resource.RLIMIT_FSIZE, limits.file_bytes)
-            if limits.niceness:
-                base = os.getpriority(os.PRIO_PROCESS, 0)
-                os.setpriority(os.PRIO_PROCESS, child.pid, min(19, base + limits.niceness))
         return child
 
 
-def _set_limit(pid: int, kind: int, amount: int) -> None:
-    if hasattr(resource, "prlimit"):  # Linux only; elsewhere the time limit has to do
-        resource.prlimit(pid, kind, (amount, amount))
+def _bounded(argv: Sequence[str], limits: Limits) -> list[str]:
+    """The command behind the launcher that sets its limits.
+
+    Raises:
+        ToolError: there is no such program.
+    """
+    program = shutil.which(argv[0])
+    if program is None:
+        raise ToolError(f"cannot run {argv[0]}: no such program")
+    bounds = (os.getpid(), limits.memory_bytes or 0, limits.file_bytes or 0, limits.niceness)
+    launcher = [sys.executable, "-I", "-S", launcher_module.__file__]
+    return [*launcher, *map(str, bounds), str(Path(program).absolute()), *argv[1:]]
 
 
 def _drain(pipe: IO[str] | None, tail: deque[str]) -> None:
     if pipe is not None:
         with contextlib.suppress(ValueError):  # closed under us after a kill
-            tail.extend(pipe)
+            tail.extend(_lines(pipe))
+
+
+def _lines(pipe: IO[str]) -> Iterator[str]:
+    """Lines as they come; a child that writes without end of line cannot fill the memory."""
+    return iter(lambda: pipe.readline(MAX_LINE), "")
 
 
 def _expire(child: subprocess.Popen[str], flag: threading.Event) -> None:

@@ -22,6 +22,7 @@ from pertitle.errors import PertitleError
 from pertitle.events import OnEvent, ignore
 from pertitle.records import (
     Analysis,
+    AudioOptions,
     BatchResult,
     EncodeOptions,
     LadderOptions,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = _version("pertitle")
 __all__ = [
     "Analysis",
+    "AudioOptions",
     "BatchResult",
     "EncodeOptions",
     "LadderOptions",

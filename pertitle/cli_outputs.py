@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from pertitle.cli_options import number
-from pertitle.records import VerifyOptions
+from pertitle.records import AudioOptions, VerifyOptions
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,41 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="VMAF v1, XPSNR and banding on every compared frame, not on a fifth",
     )
+    usual_sound = AudioOptions()
+    group = parser.add_argument_group("sound")
+    group.add_argument(
+        "--audio-codec",
+        choices=("aac", "opus"),
+        default=usual_sound.codec,
+        help=f"AAC-LC or Opus (default {usual_sound.codec})",
+    )
+    group.add_argument(
+        "--audio-quality",
+        type=mean_opinion,
+        metavar="MOS",
+        help="lowest bitrate that reaches this ViSQOL score, 1 to 5 (needs pertitle[audio])",
+    )
+    group.add_argument(
+        "--surround", action="store_true", help="keep 5.1 beside the stereo of tracks that have it"
+    )
+    group.add_argument(
+        "--loudness",
+        type=loudness,
+        metavar="LUFS",
+        help="bring every track to this loudness, e.g. -23 (EBU R 128), peaks below -1 dBTP",
+    )
+
+
+def mean_opinion(text: str) -> float:
+    if not 1 <= (score := float(text)) <= 5:
+        raise argparse.ArgumentTypeError(f"{text} is not a score between 1 and 5")
+    return score
+
+
+def loudness(text: str) -> float:
+    if not -70 <= (level := float(text)) <= -5:
+        raise argparse.ArgumentTypeError(f"{text} is not a loudness between -70 and -5 LUFS")
+    return level
 
 
 def outputs_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -46,5 +81,11 @@ def outputs_of(arguments: argparse.Namespace) -> dict[str, Any]:
             half_width=arguments.vmaf_interval,
             min_window_vmaf=arguments.min_window_vmaf,
             full_quality=arguments.full_quality,
-        )
+        ),
+        "audio": AudioOptions(
+            codec=arguments.audio_codec,
+            target_mos=arguments.audio_quality,
+            surround=arguments.surround,
+            loudness=arguments.loudness,
+        ),
     }

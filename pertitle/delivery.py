@@ -86,7 +86,13 @@ def deliver(
     renditions = _renditions(plan, options, toolbox, space, steps)
     frames, analysis = renditions[0].frames, plan.analysis
     with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
-        audio = encode_audio(toolbox, analysis, frames=frames, folder=space.kept("audio"))
+        audio = encode_audio(
+            toolbox, analysis, frames=frames, folder=space.kept("audio"), options=options.audio
+        )
+        for track in audio:
+            for remark in track.remarks:
+                message = f"sound track {track.source_index}: {remark}"
+                steps.emit(events.Notice(steps.name, message))
         subtitles = extract_subtitles(
             toolbox, analysis, frames=frames, folder=space.kept("subtitles")
         )

@@ -370,7 +370,16 @@ class Rendition:
 
 @dataclass(frozen=True)
 class AudioRendition:
-    """One encoded sound track; ``source_index`` is the stream index it came from."""
+    """One encoded sound track.
+
+    Attributes:
+        source_index: the stream index it came from.
+        codec_string: RFC 6381 name.
+        average_kbps: measured.
+        remarks: what was heard: ``silent``, ``one channel twice``, ``clipped at 12 places``.
+        mos: measured quality (ViSQOL's MOS-LQO, 1 to 5), where a quality was asked for.
+        loudness: integrated loudness of the source track, LUFS, where a loudness was asked for.
+    """
 
     path: Path
     source_index: int
@@ -380,6 +389,9 @@ class AudioRendition:
     average_kbps: float
     language: str
     title: str
+    remarks: tuple[str, ...] = ()
+    mos: float | None = None
+    loudness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -516,6 +528,25 @@ class EncodeOptions:
 
 
 @dataclass(frozen=True)
+class AudioOptions:
+    """How sound is delivered.
+
+    Attributes:
+        codec: ``aac`` (AAC-LC) or ``opus``.
+        target_mos: take the lowest rate whose loudest seconds reach this quality (ViSQOL's
+            MOS-LQO, 1 to 5); None for the usual rates.
+        surround: keep 5.1 beside the stereo of tracks that have it.
+        loudness: bring every track to this integrated loudness (LUFS, EBU R 128) with true peaks
+            of at most -1 dBTP; None leaves the level alone.
+    """
+
+    codec: str = "aac"
+    target_mos: float | None = None
+    surround: bool = False
+    loudness: float | None = None
+
+
+@dataclass(frozen=True)
 class VerifyOptions:
     """How the quality of finished rungs is measured.
 
@@ -550,6 +581,7 @@ class Options:
     ladder: LadderOptions = field(default_factory=LadderOptions)
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     verify: VerifyOptions = field(default_factory=VerifyOptions)
+    audio: AudioOptions = field(default_factory=AudioOptions)
     ffmpeg: str | None = None
     threads: int | None = None
     thumbnails: int = 6

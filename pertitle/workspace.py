@@ -139,7 +139,9 @@ def plan_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> 
 def title_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:
     """Everything that a delivered title depends on."""
     basis = plan_key(source_fingerprint, options, ffmpeg_version)
-    return key_of(basis, options.verify, options.thumbnails, str(options.preview or ""))
+    return key_of(
+        basis, options.verify, options.audio, options.thumbnails, str(options.preview or "")
+    )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Sound: every track as AAC-LC, exactly as long as the picture and in step with it."""
+"""Sound: every track as AAC-LC or Opus, exactly as long as the picture and in step with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,53 +14,95 @@ import ffmpeg
 
 from pertitle.encoder import commands
 from pertitle.encoder.audio_quality import lowest_rate
+from pertitle.encoder.loudness import Levels, measuring_command, normalised, read_levels
 from pertitle.encoder.sound import Sound, listen
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, ProcessError
-from pertitle.records import Analysis, AudioRendition, AudioStream
+from pertitle.records import Analysis, AudioOptions, AudioRendition, AudioStream
 from pertitle.tools import Toolbox
 
-CODEC_STRING = "mp4a.40.2"
-"""AAC-LC (RFC 6381, ISO/IEC 14496-3 object type 2)."""
-KBPS = {1: (32, 48, 64, 96), 2: (64, 96, 128, 192), 6: (192, 256, 320, 384)}
-"""Rates to choose from, by channels. The third is hard to tell from its source for most content
-and is the one that is taken unless quality is measured."""
-KEPT_RATES = (32000, 44100, 48000)
-OTHER_RATE = 48000
+
+@dataclass(frozen=True)
+class Coder:
+    """A sound codec.
+
+    Attributes:
+        encoder: ffmpeg's name.
+        codec_string: RFC 6381 name.
+        rates: kbit/s to choose from, by channels. The third is hard to tell from its source for
+            most content and is the one that is taken unless quality is measured.
+        sample_rates: Hz that players take; the last one serves for all others.
+    """
+
+    encoder: str
+    codec_string: str
+    rates: Mapping[int, tuple[int, ...]]
+    sample_rates: tuple[int, ...]
+
+
+CODERS = {
+    # AAC-LC: ISO/IEC 14496-3 object type 2.
+    "aac": Coder(
+        "aac",
+        "mp4a.40.2",
+        {1: (32, 48, 64, 96), 2: (64, 96, 128, 192), 6: (192, 256, 320, 384)},
+        (32000, 44100, 48000),
+    ),
+    "opus": Coder(
+        "libopus",
+        "opus",
+        {1: (24, 32, 48, 64), 2: (48, 64, 96, 128), 6: (128, 192, 256, 320)},
+        (48000,),
+    ),
+}
+USUAL = AudioOptions()
 
 
 @dataclass(frozen=True)
 class Track:
-    """One sound rendition to be made: a source track with the channels it gets."""
+    """One sound rendition to be made: a source track with the channels and rate it gets.
+
+    Attributes:
+        levels: loudness to be brought to ``target``, None to leave it alone.
+    """
 
     stream: AudioStream
     channels: int
     kbps: int
+    coder: Coder = CODERS["aac"]
+    remarks: tuple[str, ...] = ()
+    mos: float | None = None
+    levels: Levels | None = None
+    target: float | None = None
 
     @property
     def sample_rate(self) -> int:
-        """The source's rate if players take it, else 48 kHz."""
-        rate = self.stream.sample_rate
-        return rate if rate in KEPT_RATES else OTHER_RATE
+        """The source's rate if players take it, else another that they take."""
+        rate, taken = self.stream.sample_rate, self.coder.sample_rates
+        return rate if rate in taken else taken[-1]
 
     @property
     def name(self) -> str:
         return f"audio-{self.stream.index}-{self.channels}ch"
 
 
-def tracks_of(stream: AudioStream, sound: Sound, *, keep_surround: bool = False) -> list[Track]:
+def tracks_of(stream: AudioStream, sound: Sound, options: AudioOptions = USUAL) -> list[Track]:
     """The renditions of one source track.
 
-    Stereo, or mono if it is that, plays the same in both channels or is silent; with
-    ``keep_surround`` 5.1 beside it.
+    Stereo, or mono if it is that, plays the same in both channels or is silent; 5.1 beside it if
+    surround is kept.
     """
+    coder = CODERS[options.codec]
     if sound.silent:
-        return [Track(stream, 1, KBPS[1][0])]
-    mono = stream.channels == 1 or (stream.channels == 2 and sound.dual_mono)
-    channels = [1 if mono else 2]
-    if keep_surround and stream.channels >= 6:
+        return [Track(stream, 1, coder.rates[1][0], coder, ("silent",))]
+    remarks = (f"clipped at {sound.clipped} places",) if sound.is_clipped else ()
+    twice = stream.channels == 2 and sound.dual_mono
+    if twice:
+        remarks = ("one channel twice", *remarks)
+    channels = [1 if twice or stream.channels == 1 else 2]
+    if options.surround and stream.channels >= 6:
         channels.append(6)
-    return [Track(stream, count, KBPS[count][2]) for count in channels]
+    return [Track(stream, count, coder.rates[count][2], coder, remarks) for count in channels]
 
 
 def encode_audio(
@@ -69,8 +111,7 @@ def encode_audio(
     *,
     frames: int,
     folder: Path,
-    keep_surround: bool = False,
-    target_mos: float | None = None,
+    options: AudioOptions = USUAL,
 ) -> tuple[AudioRendition, ...]:
     """Encode all sound tracks of a title into ``folder``.
 
@@ -79,9 +120,6 @@ def encode_audio(
 
     Args:
         frames: pictures of the encoded title.
-        keep_surround: make a 5.1 rendition of tracks that have it, beside the stereo one.
-        target_mos: take the lowest rate that reaches this quality (ViSQOL's MOS-LQO, 1 to 5,
-            measured on the loudest seconds); None for the usual rates.
 
     Raises:
         DeliveryError: a track does not decode or came out with another length.
@@ -92,26 +130,34 @@ def encode_audio(
         if stream.channels < 1 or stream.sample_rate < 1:
             continue  # a header without content
         sound = listen(analysis.source.path, stream, analysis.source.duration)
-        for track in tracks_of(stream, sound, keep_surround=keep_surround):
-            if target_mos is not None and not sound.silent:
-                kbps = lowest_rate(
+        for track in tracks_of(stream, sound, options):
+            if options.target_mos is not None and not sound.silent:
+                kbps, mos = lowest_rate(
                     toolbox,
                     analysis.source,
                     stream,
                     sound.loudest,
                     channels=track.channels,
-                    rates=KBPS[track.channels],
-                    target_mos=target_mos,
+                    encoder=track.coder.encoder,
+                    rates=track.coder.rates[track.channels],
+                    target_mos=options.target_mos,
                 )
-                track = replace(track, kbps=kbps)
+                track = replace(track, kbps=kbps, mos=mos)
             tracks.append(track)
     if not tracks:
         return ()
     title = open_title(analysis)
     duration = Fraction(frames) / title.rate
-    parts = [folder / f"{track.name}.part.mp4" for track in tracks]
-    argv = audio_command(toolbox.ffmpeg, title, list(zip(tracks, parts, strict=True)), duration)
     try:
+        if options.loudness is not None:
+            tracks = [
+                replace(
+                    track, target=options.loudness, levels=_levels(toolbox, title, track, duration)
+                )
+                for track in tracks
+            ]
+        parts = [folder / f"{track.name}.part.mp4" for track in tracks]
+        argv = audio_command(toolbox.ffmpeg, title, list(zip(tracks, parts, strict=True)), duration)
         toolbox.runner.run(argv, limits=toolbox.limits())
     except ProcessError as error:
         raise DeliveryError(f"the sound of {title.source.path.name} fails: {error}") from error
@@ -124,15 +170,27 @@ def encode_audio(
             AudioRendition(
                 path=path,
                 source_index=track.stream.index,
-                codec_string=CODEC_STRING,
+                codec_string=track.coder.codec_string,
                 channels=track.channels,
                 sample_rate=track.sample_rate,
                 average_kbps=measured,
                 language=track.stream.language,
                 title=track.stream.title,
+                remarks=track.remarks,
+                mos=track.mos,
+                loudness=track.levels.integrated if track.levels is not None else None,
             )
         )
     return tuple(made)
+
+
+def _levels(toolbox: Toolbox, title: Title, track: Track, duration: Fraction) -> Levels | None:
+    """The loudness of a track as it will be delivered; None if nothing of it is heard."""
+    if "silent" in track.remarks:
+        return None
+    stream = commands.open_input(title.source.path)[str(track.stream.index)]
+    argv = measuring_command(toolbox.ffmpeg, _in_step(stream, title.origin, duration, track))
+    return read_levels(toolbox.runner.run(argv, limits=toolbox.limits()).stderr_tail)
 
 
 def audio_command(
@@ -160,7 +218,7 @@ def audio_command(
                 f="mp4",
                 map_metadata="-1",
                 map_chapters="-1",
-                **{"c:a": "aac", "b:a": f"{track.kbps}k"},
+                **{"c:a": track.coder.encoder, "b:a": f"{track.kbps}k"},
             )
         )
     return commands.finish(program, ffmpeg.merge_outputs(*outputs))
@@ -175,6 +233,12 @@ def _in_step(sound: Any, origin: Fraction, duration: Fraction, track: Track) -> 
         .filter("aresample", track.sample_rate, **{"async": 1, "first_pts": 0})
         .filter("aformat", sample_fmts="fltp", channel_layouts=layout)
     )
+    if track.levels is not None and track.target is not None:
+        resampled = (
+            normalised(resampled, track.levels, track.target)
+            .filter("aresample", track.sample_rate)
+            .filter("aformat", sample_fmts="fltp", channel_layouts=layout)
+        )
     return resampled.filter("apad", whole_len=samples).filter("atrim", end_sample=samples)
 
 

@@ -33,10 +33,13 @@ def lowest_rate(
     start: float,
     *,
     channels: int,
+    encoder: str,
     rates: Sequence[int],
     target_mos: float,
-) -> int:
-    """The lowest of some rising AAC bitrates (kbit/s) that reaches a quality, else the highest.
+) -> tuple[int, float]:
+    """The lowest of some rising bitrates (kbit/s) that reaches a quality, else the highest.
+
+    Returns the rate and its quality.
 
     Args:
         start: second at which the excerpt that is measured begins.
@@ -61,7 +64,7 @@ def lowest_rate(
 
         def mos(kbps: int) -> float:
             coded = scratch / f"{kbps}.mp4"
-            options = {"c:a": "aac", "b:a": f"{kbps}k"}
+            options = {"c:a": encoder, "b:a": f"{kbps}k"}
             run_excerpt(toolbox, source, stream, start, channels, coded, options)
             heard = read_mono(coded)
             length = min(len(wanted), len(heard))
@@ -69,13 +72,16 @@ def lowest_rate(
             return float(result.moslqo)
 
         low, high = 0, len(rates) - 1
+        heard_at: dict[int, float] = {}
         while low < high:
             middle = (low + high) // 2
-            if mos(rates[middle]) >= target_mos:
+            heard_at[middle] = mos(rates[middle])
+            if heard_at[middle] >= target_mos:
                 high = middle
             else:
                 low = middle + 1
-    return rates[low]
+        quality = heard_at[low] if low in heard_at else mos(rates[low])
+    return rates[low], quality
 
 
 def run_excerpt(

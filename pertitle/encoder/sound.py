@@ -20,6 +20,12 @@ SILENCE_PEAK = 10 ** (-66 / 20)
 SAME_SIDE = 10 ** (-50 / 20)
 """Channels whose difference is this much weaker than their sum are one channel twice; lossy
 coding of dual mono leaves about -60 dB."""
+FULL_SCALE = 0.999
+CLIPPED_RUN = 3
+"""Neighbouring samples at full scale that make a clipped peak."""
+CLIPPED_SHARE = 1e-4
+"""A track with a larger share of samples at clipped peaks is clipped: loud masters touch full
+scale now and then."""
 EXCERPT_SECONDS = 5
 """The stretch that stands for a track where its coded quality is measured."""
 WHOLE_SECONDS = 900.0
@@ -36,12 +42,20 @@ class Sound:
         middle, side: RMS of half the sum and of half the difference of the first two channels;
             ``side`` is 0 for a mono track.
         loudest: second at which the loudest ``EXCERPT_SECONDS`` begin.
+        clipped: peaks cut off at full scale among what was heard.
+        clipped_share: share of samples in them.
     """
 
     peak: float
     middle: float
     side: float
     loudest: float = 0.0
+    clipped: int = 0
+    clipped_share: float = 0.0
+
+    @property
+    def is_clipped(self) -> bool:
+        return self.clipped_share > CLIPPED_SHARE
 
     @property
     def silent(self) -> bool:
@@ -81,6 +95,7 @@ class _Meter:
     def __init__(self) -> None:
         self.peak = self.middle = self.side = 0.0
         self.samples = 0
+        self.clipped = self.clipped_samples = 0
         self.energy: dict[int, float] = {}
 
     def add(self, data: NDArray[np.float64], time: float) -> None:
@@ -89,6 +104,12 @@ class _Meter:
         self.middle += float(np.square((first + second) / 2).sum())
         self.side += float(np.square((first - second) / 2).sum())
         self.samples += data.shape[1]
+        for channel in data:
+            cut = np.concatenate([[False], np.abs(channel) >= FULL_SCALE, [False]])
+            edges = np.flatnonzero(np.diff(cut.astype(np.int8)))
+            lengths = edges[1::2] - edges[::2]
+            self.clipped += int((lengths >= CLIPPED_RUN).sum())
+            self.clipped_samples += int(lengths[lengths >= CLIPPED_RUN].sum())
         number = max(0, int(time))
         self.energy[number] = self.energy.get(number, 0.0) + float(np.square(data).sum())
 
@@ -101,6 +122,8 @@ class _Meter:
             middle=(self.middle / self.samples) ** 0.5,
             side=(self.side / self.samples) ** 0.5,
             loudest=float(excerpts.argmax()),
+            clipped=self.clipped,
+            clipped_share=self.clipped_samples / self.samples,
         )
 
 

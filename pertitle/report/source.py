@@ -95,6 +95,11 @@ def _tracks(result: TitleResult) -> list[object]:
                     f"{done.codec_string}, {words.count(done.channels, 'channel')},"
                     f" {done.sample_rate / 1000:g} kHz, {words.kbps(done.average_kbps)}"
                 )
+                if done.mos is not None:
+                    delivered += f", MOS {done.mos:.2f}"
+                if done.loudness is not None:
+                    delivered += f", from {done.loudness:.1f} LUFS"
+                delivered = "; ".join((delivered, *done.remarks))
             rows.append([
                 track.title or f"track {track.index}", track.language,
                 f"{track.codec}, {track.layout}, {track.sample_rate / 1000:g} kHz", delivered,

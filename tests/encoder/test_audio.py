@@ -17,7 +17,7 @@ from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.manifests import read_master
 from pertitle.encoder.sound import Sound, listen
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioStream
+from pertitle.records import AudioOptions, AudioStream
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import analysis_of, rendition_of, rung
@@ -118,7 +118,11 @@ def test_tracks_are_kept_labelled_and_mono_stays_mono(
         segment_seconds=1, vbv_ratio=4, folder=tmp_path,
     )  # fmt: skip
     audio = encode_audio(
-        toolbox, analysis, frames=encoded.frames, folder=tmp_path, keep_surround=True
+        toolbox,
+        analysis,
+        frames=encoded.frames,
+        folder=tmp_path,
+        options=AudioOptions(surround=True),
     )
     assert [(a.language, a.channels, a.sample_rate) for a in audio] == [
         ("eng", 1, 48000), ("fra", 2, 48000), ("eng", 2, 48000), ("eng", 6, 48000),
@@ -149,8 +153,8 @@ def stream(channels: int) -> AudioStream:
 def test_channels_follow_the_content() -> None:
     real, twice, nothing = Sound(0.5, 0.1, 0.02), Sound(0.5, 0.1, 1e-5), Sound(1e-5, 1e-6, 1e-6)
 
-    def channels(count: int, sound: Sound, **options: bool) -> list[int]:
-        return [track.channels for track in tracks_of(stream(count), sound, **options)]
+    def channels(count: int, sound: Sound, options: AudioOptions = AudioOptions()) -> list[int]:  # noqa: B008
+        return [track.channels for track in tracks_of(stream(count), sound, options)]
 
     assert channels(2, real) == [2]
     assert channels(2, twice) == [1]
@@ -158,7 +162,7 @@ def test_channels_follow_the_content() -> None:
     assert channels(6, real) == [2]
     # Front left and right may be alike in surround sound: the others are not.
     assert channels(6, twice) == [2]
-    assert channels(6, real, keep_surround=True) == [2, 6]
+    assert channels(6, real, AudioOptions(surround=True)) == [2, 6]
     assert channels(2, nothing) == [1]
     rates = [tracks_of(stream(2), sound)[0].kbps for sound in (real, twice, nothing)]
     assert rates == sorted(rates, reverse=True)
@@ -210,7 +214,6 @@ def test_long_tracks_are_listened_to_in_excerpts(
 
 
 def test_plain_sound_needs_less_than_dense_sound(toolbox: Toolbox, make_clip: MakeClip) -> None:
-    pytest.importorskip("visqol")
     found = []
     for name, graph in (("tone", "sine=f=300:d=1.5"), ("noise", "anoisesrc=a=0.3:d=1.5:seed=1")):
         clip = make_clip("color=black:s=64x64:r=5:d=1.5", f"{name}.mkv", "-c:v", "libx264",
@@ -218,10 +221,12 @@ def test_plain_sound_needs_less_than_dense_sound(toolbox: Toolbox, make_clip: Ma
         source = analysis_of(clip).source
         found.append(
             lowest_rate(
-                toolbox, source, source.audio[0], 0, channels=1, rates=(24, 96), target_mos=4.2
+                toolbox, source, source.audio[0], 0, channels=1, encoder="aac", rates=(24, 96),
+                target_mos=4.2,
             )
-        )
-    assert found == [24, 96]
+        )  # fmt: skip
+    assert [rate for rate, _ in found] == [24, 96]
+    assert found[0][1] >= 4.2
 
 
 def test_sound_that_is_gone_is_told(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
@@ -231,3 +236,80 @@ def test_sound_that_is_gone_is_told(toolbox: Toolbox, make_clip: MakeClip, tmp_p
     source = replace(analysis.source, audio=(ghost,))
     with pytest.raises(DeliveryError, match="sound"):
         encode_audio(toolbox, replace(analysis, source=source), frames=50, folder=tmp_path)
+
+
+def loudness_of(toolbox: Toolbox, path: Path) -> tuple[float, float]:
+    """Integrated loudness and true peak by another meter than the one that set them."""
+    log = toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "info", "-nostats", "-i", f"file:{path}", "-af",
+         "ebur128=peak=true:framelog=quiet:dualmono=true", "-f", "null", "-"]
+    ).stderr_tail  # fmt: skip
+    found = [line.split() for line in log.splitlines()]
+    return (
+        next(float(words[1]) for words in found if words[:1] == ["I:"]),
+        next(float(words[1]) for words in found if words[:1] == ["Peak:"]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "sound"),
+    [
+        ("quiet", "aevalsrc='0.02*sin(880*PI*t)|0.02*sin(1320*PI*t)':d=4:s=48000"),
+        # Peaks 30 dB above the rest: one gain for all of it would cut them off.
+        ("peaky", "aevalsrc='(0.01+0.9*lt(mod(t,1),0.005))*sin(880*PI*t)|"
+                  "(0.01+0.9*lt(mod(t,1),0.005))*sin(1320*PI*t)':d=4:s=48000"),
+    ],
+)  # fmt: skip
+def test_sound_is_brought_to_the_asked_loudness(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, level: str, sound: str
+) -> None:
+    clip = make_clip("color=black:s=64x64:r=5:d=4", f"{level}.mkv", "-c:v", "libx264", "-c:a",
+                     "flac", sound=sound)  # fmt: skip
+    (one,) = encode_audio(
+        toolbox, analysis_of(clip), frames=20, folder=tmp_path,
+        options=AudioOptions(loudness=-14.0),
+    )  # fmt: skip
+    integrated, peak = loudness_of(toolbox, one.path)
+    before, _ = loudness_of(toolbox, clip)
+    assert one.loudness == pytest.approx(before, abs=0.2)
+    assert peak < 0  # -1 dBTP, and AAC overshoots a little
+    if level == "quiet":
+        assert integrated == pytest.approx(-14, abs=0.5)
+    assert abs(integrated + 14) < abs(before + 14)
+    assert len(samples(one.path)) / 48000 == pytest.approx(4, abs=1024 / 48000)
+
+
+def test_opus_is_packaged_like_aac(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(FLASH, "flash.mkv", *LOSSLESS, sound=BEEP)
+    analysis = analysis_of(clip)
+    (encoded,) = encode_renditions(
+        toolbox, analysis, [rung(160, 90, 20)], codec=codec_named("h264"), preset="ultrafast",
+        segment_seconds=1, vbv_ratio=4, folder=tmp_path,
+    )  # fmt: skip
+    audio = encode_audio(
+        toolbox, analysis, frames=50, folder=tmp_path, options=AudioOptions(codec="opus")
+    )
+    rate, renditions = analysis.treatment.frame_rate, [rendition_of(encoded)]
+    made = package(
+        toolbox, renditions, audio, folder=tmp_path / "p", segment_seconds=1, frame_rate=rate
+    )
+    check_package(tmp_path / "p", made, renditions, audio, segment_seconds=1, frame_rate=rate)
+    variants, _ = read_master((tmp_path / "p" / "master.m3u8").read_text(encoding="utf-8"))
+    assert variants[0].codecs[1] == "opus"
+    base = tmp_path / "p" / "segments" / "audio-1"
+    whole = tmp_path / "whole.mp4"
+    whole.write_bytes(
+        b"".join(p.read_bytes() for p in [base / "init.mp4", *sorted(base.glob("*.m4s"))])
+    )
+    assert onset(whole) == pytest.approx(1.0, abs=0.01)
+
+
+def test_clipped_sound_is_told_from_loud_sound(make_clip: MakeClip) -> None:
+    heard = []
+    for name, gain in (("loud", 0.99), ("clipped", 2.0)):
+        wave = f"aevalsrc='clip({gain}*sin(440*PI*t),-1,1)':d=1:s=48000"
+        clip = make_clip("color=black:s=64x64:r=5:d=1", f"{name}.mkv", "-c:v", "libx264", "-c:a",
+                         "flac", sound=wave)  # fmt: skip
+        heard.append(listen(clip, analysis_of(clip).source.audio[0], 1.0))
+    assert [sound.is_clipped for sound in heard] == [False, True]
+    assert heard[1].clipped == pytest.approx(440, rel=0.1)

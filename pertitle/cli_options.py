@@ -60,12 +60,23 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
     usual = EncodeOptions()
     group = parser.add_argument_group("encoding")
-    group.add_argument("-c", "--codec", choices=("h264", "hevc", "av1"), default=usual.codec)
+    group.add_argument(
+        "-c",
+        "--codec",
+        dest="codecs",
+        type=codecs,
+        action="extend",
+        metavar="C,C,...",
+        help="h264, hevc, av1: one ladder each in one package; may be repeated (default h264)",
+    )
     group.add_argument("--model", type=Path, metavar="FILE", help="a model from `pertitle train`")
     group.add_argument(
         "--no-cache", action="store_true", help="measure anew; neither read nor keep measurements"
     )
-    group.add_argument("--preset", help="encoder preset (default: the trained one)")
+    group.add_argument(
+        "--preset",
+        help="encoder preset, or h264=slow,av1=6 for several codecs (default: the trained ones)",
+    )
     group.add_argument(
         "--quality-model",
         default=usual.quality_model,
@@ -137,9 +148,9 @@ def options_of(arguments: argparse.Namespace) -> Options:
     ladder = LadderOptions(
         **{name: getattr(arguments, name) for name in LadderOptions.__dataclass_fields__}
     )
-    encode = EncodeOptions(
-        **{name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
-    )
+    chosen = {name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
+    chosen["codecs"] = tuple(arguments.codecs or EncodeOptions().codecs)
+    encode = EncodeOptions(**chosen)
     for low, high, what in (
         (ladder.min_vmaf, ladder.top_vmaf, "--min-vmaf is not below --top-vmaf"),
         (ladder.min_ratio, ladder.max_ratio, "--min-ratio is not below --max-ratio"),
@@ -182,6 +193,14 @@ def whole(least: int) -> Any:
 
     parse.__name__ = "whole number"
     return parse
+
+
+def codecs(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in ("h264", "hevc", "av1")]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of h264, hevc and av1")
+    return names
 
 
 def heights(text: str) -> tuple[int, ...]:

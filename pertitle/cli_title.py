@@ -12,6 +12,7 @@ from pertitle.cli_options import (
     add_general,
     add_ladder_options,
     add_thumbnail_count,
+    codecs,
     options_of,
     write_json_file,
 )
@@ -115,6 +116,13 @@ def add_compare(commands: Any) -> None:
     )
     parser.add_argument("first", type=Path, metavar="A", help="plan, result or folder")
     parser.add_argument("second", type=Path, metavar="B", help="plan, result or folder")
+    parser.add_argument(
+        "-c",
+        "--codec",
+        type=codecs,
+        metavar="C[,C]",
+        help="ladder to compare, or A's and B's (default: the codec of widest reach)",
+    )
     add_general(parser)
     parser.set_defaults(handler=_compare)
 
@@ -123,8 +131,10 @@ def _compare(arguments: argparse.Namespace) -> int:
     from pertitle import compare, terminal
     from pertitle.serial import to_json
 
-    sides = compare.read_side(arguments.first), compare.read_side(arguments.second)
-    comparison = compare.compare_ladders(*sides)
+    wanted = arguments.codec or (None,)
+    first = compare.read_side(arguments.first, wanted[0])
+    second = compare.read_side(arguments.second, wanted[-1])
+    comparison = compare.compare_ladders(first, second)
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, **to_json(comparison)})
     if not arguments.quiet and arguments.json != "-":

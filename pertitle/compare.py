@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 from pertitle.errors import ModelError
 from pertitle.ladder.bdrate import Array, bd_rate, clean_curve
 from pertitle.plan_file import read_plan
-from pertitle.records import Size, TitlePlan, TitleResult
+from pertitle.records import RESULT_VERSION, Size, TitlePlan, TitleResult
 from pertitle.report import words
 from pertitle.report.braille import Line, plot
 from pertitle.serial import from_json, read_json
@@ -101,16 +101,27 @@ class LadderComparison:
     remarks: tuple[str, ...]
 
 
-def side_of(title: TitlePlan | TitleResult, name: str) -> Side:
-    """A plan or a delivered title as one side of a comparison."""
+def side_of(title: TitlePlan | TitleResult, name: str, codec: str | None = None) -> Side:
+    """A plan or a delivered title as one side of a comparison.
+
+    Args:
+        codec: whose ladder; None for the codec of widest reach.
+
+    Raises:
+        ModelError: the title has no ladder in that codec.
+    """
     plan = title.plan if isinstance(title, TitleResult) else title
-    ladder, source = plan.ladder, plan.analysis.source
+    source = plan.analysis.source
+    ladder = next((one for one in plan.ladders if codec in (None, one.codec)), None)
+    if ladder is None:
+        raise ModelError(f"{name} has no ladder in {codec}")
     points = [Point(r.width, r.height, r.crf, r.bitrate_kbps, r.vmaf) for r in ladder.rungs]
     seconds, measured = plan.seconds.total, False
-    if isinstance(title, TitleResult) and title.renditions:
+    renditions = title.renditions_of(ladder.codec) if isinstance(title, TitleResult) else ()
+    if isinstance(title, TitleResult) and renditions:
         points = [
             Point(r.rung.width, r.rung.height, r.rung.crf, r.average_kbps, r.verification.vmaf)
-            for r in title.renditions
+            for r in renditions
         ]
         seconds, measured = sum(title.seconds.values()), True
     return Side(
@@ -128,30 +139,35 @@ def side_of(title: TitlePlan | TitleResult, name: str) -> Side:
     )
 
 
-def read_side(path: Path) -> Side:
+def read_side(path: Path, codec: str | None = None) -> Side:
     """Load a ``plan.json``, a ``result.json``, or a title's folder that holds one of them.
 
+    Args:
+        codec: whose ladder; None for the codec of widest reach.
+
     Raises:
-        ModelError: there is no such file, or it is neither.
+        ModelError: there is no such file, it is neither, or it has no ladder in that codec.
     """
     if path.is_dir():
         inside = [path / name for name in ("result.json", "plan.json")]
         found = next((file for file in inside if file.is_file()), None)
         if found is None:
             raise ModelError(f"{path} holds neither result.json nor plan.json")
-        return _read_file(found, path.name)
-    return _read_file(path, str(path))
+        return _read_file(found, path.name, codec)
+    return _read_file(path, str(path), codec)
 
 
-def _read_file(path: Path, name: str) -> Side:
+def _read_file(path: Path, name: str, codec: str | None) -> Side:
     data = read_json(path)
     if isinstance(data, dict) and "renditions" in data:
-        if data.get("version") != 1:
-            raise ModelError(f"{path.name} is a result of version {data.get('version')}, not 1")
+        if data.get("version") != RESULT_VERSION:
+            raise ModelError(
+                f"{path.name} is a result of version {data.get('version')}, not {RESULT_VERSION}"
+            )
         record = {key: value for key, value in data.items() if key not in ("version", "key")}
-        return side_of(from_json(TitleResult, record), name)
+        return side_of(from_json(TitleResult, record), name, codec)
     plan, _ = read_plan(path)
-    return side_of(plan, name)
+    return side_of(plan, name, codec)
 
 
 def compare_ladders(first: Side, second: Side) -> LadderComparison:

@@ -21,9 +21,10 @@ from pertitle.encoder import (
     extract_subtitles,
     package,
 )
-from pertitle.encoder.codecs import Codec, codec_named
+from pertitle.encoder.codecs import Codec, codec_named, prepared
 from pertitle.events import OnEvent
 from pertitle.records import (
+    Analysis,
     AudioRendition,
     LadderPlan,
     Options,
@@ -83,7 +84,11 @@ def deliver(
         DeliveryError: an artifact failed its check.
         ProcessError: ffmpeg or the packager failed.
     """
-    renditions = _renditions(plan, options, toolbox, space, steps)
+    renditions = tuple(
+        rendition
+        for ladder in plan.ladders
+        for rendition in _renditions(plan.analysis, ladder, options, toolbox, space, steps)
+    )
     frames, analysis = renditions[0].frames, plan.analysis
     with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
         audio = encode_audio(
@@ -149,29 +154,41 @@ class _Track:
 
 
 def _renditions(
-    plan: TitlePlan, options: Options, toolbox: Toolbox, space: Workspace, steps: Steps
+    planned: Analysis,
+    ladder: LadderPlan,
+    options: Options,
+    toolbox: Toolbox,
+    space: Workspace,
+    steps: Steps,
 ) -> tuple[Rendition, ...]:
-    codec = codec_named(plan.ladder.codec)
+    """The rungs of one codec, on their targets as far as could be."""
+    codec = codec_named(ladder.codec)
+    analysis = prepared(planned, ladder.dynamic_range)
     tolerance, floor = options.encode.vmaf_tolerance, options.verify.min_window_vmaf
     tracks = [
         _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, next=rung)
-        for i, rung in enumerate(plan.ladder.rungs)
+        for i, rung in enumerate(ladder.rungs)
     ]
     verifier = Verifier(
         # VMAF scales badly over threads: rungs are measured side by side, one thread each.
         replace(toolbox, threads=1),
-        plan.analysis,
+        analysis,
         codec=codec,
-        quality_model=plan.ladder.quality_model,
-        display=plan.ladder.display,
+        quality_model=ladder.quality_model,
+        display=ladder.display,
         scratch=space.staged("verification"),
     )
     with verifier:
         while pending := [track for track in tracks if track.next is not None]:
-            _attempt(pending, plan, options, toolbox, space.kept("rungs"), steps, codec, verifier)
+            rungs = space.kept("rungs")
+            _attempt(pending, analysis, options, toolbox, rungs, steps, codec, verifier)
             for track in pending:
-                track.next = _correction(track, plan.ladder, codec)
-    done = tuple(_rendition(track) for track in tracks)
+                track.next = _correction(track, ladder, codec)
+    # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
+    unlike = {track.best[0].path: track for track in reversed(tracks) if track.best is not None}
+    done = tuple(
+        _rendition(track, ladder.dynamic_range) for track in tracks if track in unlike.values()
+    )
     for rendition in done:
         steps.emit(events.RenditionDone(steps.name, rendition))
     return done
@@ -179,7 +196,7 @@ def _renditions(
 
 def _attempt(
     tracks: Sequence[_Track],
-    plan: TitlePlan,
+    analysis: Analysis,
     options: Options,
     toolbox: Toolbox,
     folder: Path,
@@ -189,13 +206,14 @@ def _attempt(
 ) -> None:
     """Encode the next version of some rungs and measure them."""
     heights = ", ".join(f"{t.next.height}p" for t in tracks if t.next is not None)
+    heights = f"{codec.name} {heights}" if len(options.encode.codecs) > 1 else heights
     with steps.stage("encoding", 1.0):
         encoded = encode_renditions(
             toolbox,
-            plan.analysis,
+            analysis,
             [track.next for track in tracks if track.next is not None],
             codec=codec,
-            preset=options.encode.preset,
+            preset=options.encode.preset_of(codec.name),
             segment_seconds=options.encode.segment_seconds,
             vbv_ratio=options.encode.vbv_ratio,
             folder=folder,
@@ -262,7 +280,7 @@ def _read(ladder: LadderPlan, height: int, field: str, crf: float) -> float:
     return float(np.exp(np.interp(crf, [p.crf for p in points], logs)))
 
 
-def _rendition(track: _Track) -> Rendition:
+def _rendition(track: _Track, dynamic_range: str) -> Rendition:
     assert track.best is not None
     encoded, check = track.best
     return Rendition(
@@ -276,4 +294,5 @@ def _rendition(track: _Track) -> Rendition:
         verification=check,
         attempts=track.attempts,
         on_target=track.on_target,
+        dynamic_range=dynamic_range,
     )

@@ -66,11 +66,12 @@ class Probed:
 
     title: str
     probe: Probe
+    codec: str
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The ladder is decided."""
+    """The ladder of one codec is decided."""
 
     title: str
     ladder: LadderPlan

@@ -31,6 +31,7 @@ from pertitle.inputs import Title, find_titles, folder_name
 from pertitle.plan_file import plan_document, read_plan
 from pertitle.planning import plan_in
 from pertitle.records import (
+    RESULT_VERSION,
     BatchResult,
     Options,
     Thumbnail,
@@ -87,7 +88,9 @@ def _deliver_title(
     (space.folder / "error.log").unlink(missing_ok=True)
     if work.options.preview:
         write_preview(result, space.folder, work.options.preview)
-    write_json(space.folder / "result.json", {"version": 1, "key": key, **to_json(result)})
+    write_json(
+        space.folder / "result.json", {"version": RESULT_VERSION, "key": key, **to_json(result)}
+    )
     if not keep_work:
         space.clear()
     work.emit(events.TitleDone(title.name, result))
@@ -243,7 +246,7 @@ def _run(
         )
         cache.prune()
         write_batch_report(result, out / "index.html")
-        write_json(out / "batch.json", {"version": 1, **to_json(result)})
+        write_json(out / "batch.json", {"version": RESULT_VERSION, **to_json(result)})
     emit(events.BatchDone(result))
     return result
 

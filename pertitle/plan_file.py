@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pertitle.encoder.codecs import CODECS, by_reach
 from pertitle.errors import ModelError
 from pertitle.records import (
     Analysis,
@@ -21,13 +22,12 @@ from pertitle.records import (
 )
 from pertitle.serial import from_json, read_json, to_json
 
-VERSION = 1
+VERSION = 2
 _MAX_RUNGS = 64
 
 
 def plan_document(plan: TitlePlan, options: Options) -> dict[str, Any]:
     """The contract's JSON object for a plan and the options it was made with."""
-    ladder = to_json(plan.ladder)
     analysis = to_json(plan.analysis)
     source = analysis.pop("source")
     source["frame_rate"] = source["video"]["frame_rate"]
@@ -35,16 +35,10 @@ def plan_document(plan: TitlePlan, options: Options) -> dict[str, Any]:
     return {
         "version": VERSION,
         "source": source,
-        **{key: ladder[key] for key in ("codec", "preset", "quality_model", "display")},
-        "rungs": ladder["rungs"],
-        "hull": ladder["hull"],
-        "probes": ladder["probes"],
+        "ladders": to_json(plan.ladders),
         "seconds": to_json(plan.seconds),
-        "expected_loss": ladder["expected_loss"],
-        "notes": ladder["notes"],
         "options": {"ladder": to_json(options.ladder), "encode": to_json(options.encode)},
         "analysis": analysis,
-        "curves": ladder["curves"],
     }
 
 
@@ -55,33 +49,44 @@ def read_plan(path: Path) -> tuple[TitlePlan, Options]:
         ModelError: not a plan, of another version, or with values no ladder can have.
     """
     data = read_json(path)
-    if not isinstance(data, dict) or "version" not in data or "rungs" not in data:
+    if not isinstance(data, dict) or "version" not in data or "options" not in data:
         raise ModelError(f"{path.name} is not a plan")
     if data["version"] != VERSION:
-        raise ModelError(f"{path.name} is a plan of version {data['version']}, not {VERSION}")
+        raise ModelError(
+            f"{path.name} is a plan of version {data['version']}, not {VERSION}: plan it again"
+        )
     try:
         analysis_data = {**data["analysis"], "source": dict(data["source"])}
         for shortcut in ("frame_rate", "width", "height"):
             analysis_data["source"].pop(shortcut, None)
-        keys = ("codec", "preset", "quality_model", "display", "rungs", "hull", "curves", "probes")
-        ladder_data = {key: data[key] for key in (*keys, "notes", "expected_loss")}
+        ladders, seconds = data["ladders"], data["seconds"]
         chosen = {part: data["options"][part] for part in ("ladder", "encode")}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path.name}: field {error} is missing") from error
+    if not isinstance(ladders, list) or not 1 <= len(ladders) <= len(CODECS):
+        raise ModelError(f"{path.name} does not hold one ladder a codec")
     plan = TitlePlan(
         from_json(Analysis, analysis_data, "analysis"),
-        from_json(LadderPlan, ladder_data, "plan"),
-        from_json(PlanSeconds, data["seconds"], "seconds"),
+        tuple(from_json(LadderPlan, one, f"ladders[{i}]") for i, one in enumerate(ladders)),
+        from_json(PlanSeconds, seconds, "seconds"),
     )
     options = Options(
         ladder=from_json(LadderOptions, chosen["ladder"], "options.ladder"),
         encode=from_json(EncodeOptions, chosen["encode"], "options.encode"),
     )
-    _check(plan.ladder, path.name)
+    for ladder in plan.ladders:
+        _check(ladder, plan, path.name)
+    codecs = [ladder.codec for ladder in plan.ladders]
+    if codecs != [codec.name for codec in by_reach(options.encode.codecs)]:
+        raise ModelError(f"{path.name}: ladders of {', '.join(codecs)} are not those asked for")
     return plan, options
 
 
-def _check(ladder: LadderPlan, name: str) -> None:
+def _check(ladder: LadderPlan, plan: TitlePlan, name: str) -> None:
+    if ladder.codec not in CODECS:
+        raise ModelError(f"{name}: unknown codec {ladder.codec!r}")
+    if ladder.dynamic_range not in ("sdr", plan.analysis.source.video.dynamic_range):
+        raise ModelError(f"{name}: {ladder.dynamic_range} is not the source's dynamic range")
     if not 1 <= len(ladder.rungs) <= _MAX_RUNGS:
         raise ModelError(f"{name}: {len(ladder.rungs)} rungs")
     for rung in ladder.rungs:

@@ -13,12 +13,12 @@ import pertitle
 from pertitle import events
 from pertitle.analysis import analyse
 from pertitle.encoder import DigestProber
-from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.codecs import Codec, by_reach, delivered_range, prepared
 from pertitle.encoder.thumbnails import make_thumbnails
 from pertitle.errors import ModelError, UsageError
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import folder_name
-from pertitle.ladder import TitleContext, load_model, plan_ladder
+from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder, trained_codec
 from pertitle.records import (
     Analysis,
     LadderPlan,
@@ -64,21 +64,25 @@ def plan_in(path: Path, work: Work) -> TitlePlan:
     work.emit(events.Analysed(work.name, analysis))
     for warning in analysis.warnings:
         work.emit(events.Notice(work.name, warning.message))
-    with work.stage("probing", float(work.options.ladder.max_probes), "probes"):
-        ladder = _ladder(analysis, mark, work)
+    codecs = by_reach(work.options.encode.codecs)
+    done: list[Probe] = []
+    ladders = []
+    with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
+        for codec in codecs:
+            ladder = _ladder(analysis, mark, codec, work, done)
+            for note in ladder.notes:
+                work.emit(events.Notice(work.name, note))
+            work.emit(events.Planned(work.name, ladder))
+            ladders.append(ladder)
     ended = time.monotonic()
-    for note in ladder.notes:
-        work.emit(events.Notice(work.name, note))
-    work.emit(events.Planned(work.name, ladder))
     seconds = PlanSeconds(analysed - started, ended - analysed, ended - started)
-    return TitlePlan(analysis, ladder, seconds)
+    return TitlePlan(analysis, tuple(ladders), seconds)
 
 
 def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
     segment = work.options.encode.segment_seconds
-    tone_map = work.options.encode.codec == "h264"  # an HDR source gets an SDR ladder
-    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment, tone_map)
+    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment)
     known = work.cache.get(key)
     if known is not None:
         try:
@@ -87,53 +91,58 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = analyse(
-        path, segment_seconds=segment, tone_map=tone_map, on_progress=work.progress("analysis")
-    )
+    analysis = analyse(path, segment_seconds=segment, on_progress=work.progress("analysis"))
     work.cache.put(key, analysis)
     return analysis, key
 
 
-def _ladder(analysis: Analysis, mark: str, work: Work) -> LadderPlan:
+def _ladder(
+    analysis: Analysis, mark: str, codec: Codec, work: Work, done: list[Probe]
+) -> LadderPlan:
+    """The ladder of one codec; ``done`` collects the probes of all of them."""
     options, encode = work.options, work.options.encode
-    codec = codec_named(encode.codec)
-    done: list[Probe] = []
+    preset = encode.preset_of(codec.name)
+    display = analysis.treatment.size.fit(encode.display)
+    delivered = delivered_range(analysis.source, codec)
+    title = prepared(analysis, delivered)
 
     def on_probe(probe: Probe) -> None:
         done.append(probe)
-        work.emit(events.Probed(work.name, probe))
+        work.emit(events.Probed(work.name, probe, codec.name))
         work.progress("probing")(float(len(done)))
 
     def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
-        return plan_ladder(
-            load_model(codec.name, options.model),
-            title_context(analysis, options),
+        ladder = plan_ladder(
+            _model(codec, options),
+            title_context(analysis, options, codec),
             options.ladder,
-            preset=encode.preset or codec.preset,
+            preset=preset or codec.preset,
             quality_model=encode.quality_model,
-            display=analysis.treatment.size.fit(encode.display),
+            display=display,
             crf_range=codec.crf_range,
             crf_step=codec.crf_step,
             measure=measure,
             on_probe=on_probe,
         )
+        return replace(ladder, dynamic_range=delivered)
 
     if options.ladder.max_probes == 0:
         return plan(None)
     with tempfile.TemporaryDirectory(prefix="pertitle-") as scratch:
         prober = DigestProber(
             work.toolbox,
-            analysis,
+            title,
             codec=codec,
-            preset=encode.preset,
+            preset=preset,
             quality_model=encode.quality_model,
-            display=analysis.treatment.size.fit(encode.display),
+            display=display,
             segment_seconds=encode.segment_seconds,
             scratch=Path(scratch),
         )
+        basis = ("probe", mark, work.toolbox.version, codec, preset, encode.quality_model, display)
 
         def measure(height: int, crf: float) -> Probe:
-            key = key_of("probe", mark, work.toolbox.version, encode, height, crf)
+            key = key_of(*basis, encode.segment_seconds, title.treatment, height, crf)
             known = work.cache.get(key)
             if known is not None:
                 with contextlib.suppress(ModelError):
@@ -146,12 +155,23 @@ def _ladder(analysis: Analysis, mark: str, work: Work) -> LadderPlan:
             return plan(measure)
 
 
-def title_context(analysis: Analysis, options: Options) -> TitleContext:
-    """What the ladder's model needs to know of a title."""
+def _model(codec: Codec, options: Options) -> SurfaceModel:
+    """The caller's model for the codec it was trained on, else the shipped one."""
+    if options.model is not None and len(options.encode.codecs) > 1:
+        given = trained_codec(options.model)
+        if given not in options.encode.codecs:
+            raise ModelError(f"model {options.model.name} is of codec {given}, which is not made")
+        if given != codec.name:
+            return load_model(codec.name)
+    return load_model(codec.name, options.model)
+
+
+def title_context(analysis: Analysis, options: Options, codec: Codec) -> TitleContext:
+    """What the ladder's model of a codec needs to know of a title."""
     return TitleContext(
         features=analysis.features,
         size=analysis.treatment.size,
         frame_rate=analysis.treatment.frame_rate,
         display=analysis.treatment.size.fit(options.encode.display),
-        codec=options.encode.codec,
+        codec=codec.name,
     )

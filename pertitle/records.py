@@ -6,10 +6,14 @@ points from 0 to 100. *Height* always means lines of the upright, square-pixel p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from pertitle.errors import UsageError
+
+RESULT_VERSION = 2
+"""Version of ``result.json`` and ``batch.json``; changes when a field changes its meaning."""
 LADDER_HEIGHTS = (1080, 720, 540, 432, 360, 240)
 """Default rung heights; the source's own height is always allowed beside them."""
 
@@ -175,7 +179,7 @@ class Treatment:
         frame_rate: constant rate of everything that is delivered.
         deinterlace: apply bwdif (one frame per two fields).
         crop: cut the letterbox away, or None.
-        tone_map: HDR to BT.709 SDR.
+        tone_map: HDR to BT.709 SDR; decided ladder by ladder, False in an analysis.
         size: the picture after all this; the native rung has this size.
     """
 
@@ -282,6 +286,8 @@ class LadderPlan:
         probes: the encodes that were measured.
         notes: what a reader should know, e.g. a preset that was not trained.
         expected_loss: expected BD-rate loss against the exhaustive hull, per cent.
+        dynamic_range: what is delivered, ``sdr``, ``pq`` or ``hlg``; ``sdr`` from an HDR source
+            means that its pictures are tone-mapped.
     """
 
     codec: str
@@ -294,6 +300,7 @@ class LadderPlan:
     probes: tuple[Probe, ...]
     notes: tuple[str, ...] = ()
     expected_loss: float = 0.0
+    dynamic_range: str = "sdr"
 
 
 @dataclass(frozen=True)
@@ -307,11 +314,25 @@ class PlanSeconds:
 
 @dataclass(frozen=True)
 class TitlePlan:
-    """Analysis and ladder of one title: what ``pertitle plan`` answers."""
+    """Analysis and ladders of one title: what ``pertitle plan`` answers.
+
+    Attributes:
+        ladders: one a codec, the codec of widest reach first.
+    """
 
     analysis: Analysis
-    ladder: LadderPlan
+    ladders: tuple[LadderPlan, ...]
     seconds: PlanSeconds
+
+    @property
+    def ladder(self) -> LadderPlan:
+        """The ladder of the codec of widest reach; the only one unless several were asked for."""
+        return self.ladders[0]
+
+    @property
+    def probes(self) -> int:
+        """Probe encodes of all ladders."""
+        return sum(len(ladder.probes) for ladder in self.ladders)
 
 
 @dataclass(frozen=True)
@@ -354,6 +375,7 @@ class Rendition:
         verification: measured quality.
         attempts: encodes made until the quality was on target.
         on_target: the measured quality is within the tolerance of the expected.
+        dynamic_range: ``sdr``, ``pq`` or ``hlg``.
     """
 
     rung: Rung
@@ -366,6 +388,7 @@ class Rendition:
     verification: Verification
     attempts: int
     on_target: bool
+    dynamic_range: str = "sdr"
 
 
 @dataclass(frozen=True)
@@ -431,6 +454,7 @@ class TitleResult:
 
     Attributes:
         name: folder name of the title inside the output folder.
+        renditions: of all codecs, in the order of ``plan.ladders``, each best first.
         commands: every ffmpeg and packager command that ran, as shell lines.
         seconds: wall time by stage (analysis, probing, encoding, verification, ...).
     """
@@ -443,6 +467,15 @@ class TitleResult:
     thumbnails: tuple[Thumbnail, ...]
     commands: tuple[str, ...]
     seconds: dict[str, float]
+
+    def renditions_of(self, codec: str) -> tuple[Rendition, ...]:
+        """The renditions of one codec, best first."""
+        return tuple(r for r in self.renditions if r.codec == codec)
+
+    def alone(self, ladder: LadderPlan) -> TitleResult:
+        """The result as if this ladder of the plan were the only one."""
+        plan = replace(self.plan, ladders=(ladder,))
+        return replace(self, plan=plan, renditions=self.renditions_of(ladder.codec))
 
 
 @dataclass(frozen=True)
@@ -508,8 +541,10 @@ class EncodeOptions:
     """How pictures and sound are encoded and packaged.
 
     Attributes:
-        codec: ``h264``, ``hevc`` or ``av1``.
-        preset: the encoder's preset; None for the codec's trained default.
+        codecs: one or more of ``h264``, ``hevc`` and ``av1``, a ladder each in one package; a
+            single name or a comma list in one string is taken too.
+        preset: the encoder's preset, or ``h264=slow,av1=6`` where codecs differ; None for the
+            codec's trained default.
         quality_model: libvmaf version string.
         display: box the player shows the title in.
         segment_seconds: length of a segment and of a closed GOP.
@@ -518,13 +553,31 @@ class EncodeOptions:
             the top rung is held to half of it.
     """
 
-    codec: str = "h264"
+    codecs: tuple[str, ...] = ("h264",)
     preset: str | None = None
     quality_model: str = "vmaf_v0.6.1"
     display: Size = FULL_HD
     segment_seconds: float = 4.0
     vbv_ratio: float = 2.0
     vmaf_tolerance: float = 1.0
+
+    def __post_init__(self) -> None:
+        names = self.codecs.split(",") if isinstance(self.codecs, str) else self.codecs
+        unique = tuple(dict.fromkeys(name.strip() for name in names))
+        if not unique:
+            raise UsageError("no codec is named")
+        object.__setattr__(self, "codecs", unique)
+        if self.preset is not None and "=" in self.preset:
+            for part in self.preset.split(","):
+                if part.partition("=")[0].strip() not in unique:
+                    raise UsageError(f"preset {part.strip()} is of no codec that is made")
+
+    def preset_of(self, codec: str) -> str | None:
+        """The preset asked for in one codec; None for its trained default."""
+        if self.preset is None or "=" not in self.preset:
+            return self.preset
+        named = dict(part.strip().split("=", 1) for part in self.preset.split(",") if "=" in part)
+        return named.get(codec)
 
 
 @dataclass(frozen=True)
@@ -573,7 +626,8 @@ class Options:
         ffmpeg: another ffmpeg program than the bundled one.
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
-        model: a file from ``pertitle train``; None for the shipped model of the codec.
+        model: a file from ``pertitle train``, for the codec it was trained on; None for the
+            shipped models.
         preview: hls.js as one script; with it a page that plays the package is written too.
         cache: keep and reuse measurements of analyses and probes between runs.
     """

@@ -112,10 +112,10 @@ def describe(event: events.Event, *, verbose: bool) -> str:
                 f"{title}: {source.size}, {float(source.video.frame_rate):.5g} fps,"
                 f" {source.duration:.1f} s, {len(analysis.shots)} shots"
             )
-        case events.Probed(title, probe):
+        case events.Probed(title, probe, codec):
             return (
-                f"{title}: probe {probe.height}p crf {probe.crf:g}: {probe.bitrate_kbps:.0f} kbit/s"
-                f" VMAF {probe.vmaf:.1f} ({probe.seconds:.1f} s)"
+                f"{title}: {codec} probe {probe.height}p crf {probe.crf:g}: "
+                f" {probe.bitrate_kbps:.0f} kbit/s VMAF {probe.vmaf:.1f} ({probe.seconds:.1f} s)"
             )
         case events.Planned(title, ladder):
             return f"{title}: {ladder_words(ladder)}"
@@ -134,7 +134,9 @@ def ladder_words(ladder: LadderPlan) -> str:
     """A ladder in one line."""
     steps = ", ".join(f"{r.height}p {r.bitrate_kbps:.0f}k VMAF {r.vmaf:.0f}" for r in ladder.rungs)
     count = len(ladder.probes)
-    return f"{len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
+    return (
+        f"{ladder.codec}: {len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
+    )
 
 
 def rendition_words(rendition: object) -> str:
@@ -146,7 +148,8 @@ def rendition_words(rendition: object) -> str:
     mark = "" if rendition.on_target else " (off target)"
     again = f" after {rendition.attempts} encodes" if rendition.attempts > 1 else ""
     return (
-        f"{rendition.rung.height}p crf {rendition.rung.crf:g}: {rendition.average_kbps:.0f} kbit/s"
+        f"{rendition.codec} {rendition.rung.height}p crf {rendition.rung.crf:g}:"
+        f" {rendition.average_kbps:.0f} kbit/s"
         f" VMAF {check.vmaf:.1f}, expected {rendition.rung.vmaf:.1f}{again}{mark}"
     )
 
@@ -231,12 +234,13 @@ class LiveView:
 def title_table(result: TitleResult) -> Table:
     """The delivered ladder of one title: expected and measured."""
     table = Table(title=escape(result.name), title_justify="left", expand=False)
-    for name in ("rung", "CRF", "kbit/s", "expected", "VMAF", "expected", "±"):
+    for name in ("codec", "rung", "CRF", "kbit/s", "expected", "VMAF", "expected", "±"):
         table.add_column(name, justify="right")
     for rendition in result.renditions:
         rung, check = rendition.rung, rendition.verification
         half = (check.high - check.low) / 2
         table.add_row(
+            rendition.codec,
             f"{rung.width}×{rung.height}",
             f"{rung.crf:g}",
             f"{rendition.average_kbps:.0f}",
@@ -254,15 +258,15 @@ def batch_table(titles: Sequence[TitleResult]) -> Table:
     for name in ("title", "rungs", "top", "kbit/s", "VMAF", "probes", "seconds"):
         table.add_column(name, justify="left" if name == "title" else "right", overflow="fold")
     for result in titles:
-        rates = [r.average_kbps for r in result.renditions]
-        scores = [r.verification.vmaf for r in result.renditions]
+        rates = sorted((r.average_kbps for r in result.renditions), reverse=True)
+        scores = sorted((r.verification.vmaf for r in result.renditions), reverse=True)
         table.add_row(
             escape(result.name),
             str(len(rates)),
             f"{result.renditions[0].rung.height}p",
             f"{rates[0]:.0f}–{rates[-1]:.0f}",
             f"{scores[0]:.1f}–{scores[-1]:.1f}",
-            str(len(result.plan.ladder.probes)),
+            str(result.plan.probes),
             f"{sum(result.seconds.values()):.1f}",
         )
     return table
@@ -302,7 +306,17 @@ def print_analysis(analysis: Analysis) -> None:
 def print_plan(plan: TitlePlan) -> None:
     """The result of ``pertitle plan`` for people."""
     console = Console()
-    ladder = plan.ladder
+    for ladder in plan.ladders:
+        _print_ladder(console, plan, ladder)
+    seconds = plan.seconds
+    console.print(
+        f"{plan.probes} probe encodes; {seconds.analysis:.1f} s analysis,"
+        f" {seconds.probing:.1f} s probing",
+        highlight=False,
+    )
+
+
+def _print_ladder(console: Console, plan: TitlePlan, ladder: LadderPlan) -> None:
     table = Table(
         title=f"{escape(plan.analysis.source.path.name)}: {ladder.codec} {ladder.preset},"
         f" {ladder.quality_model} at {ladder.display}",
@@ -320,12 +334,8 @@ def print_plan(plan: TitlePlan) -> None:
             f"{rung.vmaf_low:.1f}–{rung.vmaf_high:.1f}",
         )
     console.print(table)
-    seconds = plan.seconds
     console.print(
-        f"{len(ladder.probes)} probe encodes; {seconds.analysis:.1f} s analysis,"
-        f" {seconds.probing:.1f} s probing; expected loss to the exhaustive hull"
-        f" {ladder.expected_loss:.2f} %",
-        highlight=False,
+        f"expected loss to the exhaustive hull {ladder.expected_loss:.2f} %", highlight=False
     )
     for note in ladder.notes:
         console.print(f"note: {note}", markup=False, highlight=False)

@@ -114,7 +114,8 @@ def toolbox_for(options: Options, stop: Stop, threads: int | None = None) -> Too
     runner = SubprocessRunner()
     stop.attach(runner)
     toolbox = find_toolbox(options.ffmpeg, runner=runner, threads=options.threads or threads)
-    toolbox.require(encoders=(codec_named(options.encode.codec).encoder,), filters=("libvmaf",))
+    encoders = [codec_named(name).encoder for name in options.encode.codecs]
+    toolbox.require(encoders=encoders, filters=("libvmaf",))
     return toolbox
 
 

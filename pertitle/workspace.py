@@ -24,7 +24,7 @@ from pertitle.serial import from_json, read_json, sync_folder, to_json, write_js
 
 MARKS = ("result.json", "master.m3u8", "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
-FORMAT = 1
+FORMAT = 2
 """Changes when results written by an older pertitle may not be kept."""
 _SAMPLE_BYTES = 1 << 20
 

@@ -20,7 +20,7 @@ def test_the_options_reach_the_library() -> None:
         " --max-kbps 4000".split()
     )
     options = options_of(parsed)
-    assert options.encode.codec == "av1"
+    assert options.encode.codecs == ("av1",)
     assert options.ladder.heights == (720, 240)
     assert options.ladder.max_probes == 0
     assert options.ladder.max_kbps == 4000

@@ -19,7 +19,7 @@ from pertitle.compare import (
 )
 from pertitle.errors import ModelError
 from pertitle.plan_file import plan_document
-from pertitle.records import Options
+from pertitle.records import RESULT_VERSION, Options
 from pertitle.report.comparing import write_comparison_page
 from pertitle.serial import to_json, write_json
 from tests.report import example
@@ -105,7 +105,7 @@ def test_sides_are_read_from_files_and_folders(tmp_path: Path) -> None:
     folder.mkdir()
     write_json(folder / "plan.json", plan_document(result.plan, Options()))
     assert not read_side(folder).measured
-    write_json(folder / "result.json", {"version": 1, "key": "k", **to_json(result)})
+    write_json(folder / "result.json", {"version": RESULT_VERSION, "key": "k", **to_json(result)})
     assert read_side(folder).measured
     assert read_side(folder).name == "title"
     assert len(read_side(folder / "plan.json").points) == 7

@@ -117,13 +117,19 @@ def test_a_plan_survives_its_file_and_a_forged_one_does_not(
 ) -> None:
     plan, options = read_plan(delivered[0] / "scene/plan.json")
     document = plan_document(plan, options)
+    (ladder,) = document["ladders"]
     write_json(tmp_path / "copy.json", document)
     assert plan_document(*read_plan(tmp_path / "copy.json")) == document
     changes: tuple[dict[str, object], ...] = (
         {"version": 99},
-        {"rungs": []},
-        {"rungs": document["rungs"][::-1]},
-        {"rungs": [{**document["rungs"][0], "width": 10**9}]},
+        {"version": 1},
+        {"ladders": []},
+        {"ladders": [{**ladder, "rungs": []}]},
+        {"ladders": [{**ladder, "rungs": ladder["rungs"][::-1]}]},
+        {"ladders": [{**ladder, "rungs": [{**ladder["rungs"][0], "width": 10**9}]}]},
+        {"ladders": [ladder, ladder]},
+        {"ladders": [{**ladder, "codec": "vp6"}]},
+        {"ladders": [{**ladder, "dynamic_range": "pq"}]},
         {"options": 3},
     )
     for change in changes:
@@ -259,3 +265,43 @@ def test_a_plan_for_another_video_is_refused(
     other = make_clip(scene(seconds=1), "other.mp4")
     with pytest.raises(SourceError, match="not the video that was planned"):
         encode_plan(delivered[0] / "scene/plan.json", tmp_path, source=other)
+
+
+def test_two_codecs_share_one_package_and_one_analysis(make_clip: MakeClip, tmp_path: Path) -> None:
+    """An HDR source: H.264 in SDR beside HEVC in HDR, segments at the same frames."""
+    tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
+    path = make_clip(
+        f"{scene('160x90', 2)},format=yuv420p10le,{tags}", "hdr.mkv",
+        "-c:v", "libx264", "-crf", "12", "-pix_fmt", "yuv420p10le",
+    )  # fmt: skip
+    encode = EncodeOptions(
+        codecs="hevc,h264",  # type: ignore[arg-type]  # a comma list is taken too
+        preset="hevc=ultrafast,h264=veryfast",
+        segment_seconds=1.0,
+        display=pertitle.Size(160, 90),
+        vmaf_tolerance=40.0,
+    )
+    seen: list[object] = []
+    ladder = LadderOptions(heights=(90,), max_probes=1, vmaf_step=20)
+    batch = run_batch([path], tmp_path, Options(ladder, encode, thumbnails=0), on_event=seen.append)
+    assert batch.ok, batch.failures
+    (title,) = batch.titles
+    assert [one.codec for one in title.plan.ladders] == ["h264", "hevc"]
+    assert [one.preset for one in title.plan.ladders] == ["veryfast", "ultrafast"]
+    assert [one.dynamic_range for one in title.plan.ladders] == ["sdr", "pq"]
+    assert sum(isinstance(event, events.Analysed) for event in seen) == 1
+    assert {event.codec for event in seen if isinstance(event, events.Probed)} == {"h264", "hevc"}
+    master = (tmp_path / "hdr/master.m3u8").read_text()
+    variants = [line for line in master.splitlines() if line.startswith("#EXT-X-STREAM-INF")]
+    kinds = [("avc1." in line, "VIDEO-RANGE=SDR" in line) for line in variants]
+    assert kinds == [(r.codec == "h264", r.codec == "h264") for r in title.renditions]
+    assert sum("hvc1.2.4" in line and "VIDEO-RANGE=PQ" in line for line in variants) == len(
+        title.renditions_of("hevc")
+    )
+    mpd = (tmp_path / "hdr/manifest.mpd").read_text()
+    assert mpd.count("<AdaptationSet ") == 2
+    page = (tmp_path / "hdr/report.html").read_text()
+    assert 'id="rungs-hevc"' in page
+    plan, options = read_plan(tmp_path / "hdr/plan.json")
+    assert [one.codec for one in plan.ladders] == ["h264", "hevc"]
+    assert options.encode == encode

@@ -90,8 +90,7 @@ def _format_warnings(
             )
         )
     if video.dynamic_range != "sdr":
-        what = "tone-mapped to SDR" if treatment.tone_map else "kept"
-        found.append(SourceWarning("hdr", f"high dynamic range ({video.dynamic_range}); {what}"))
+        found.append(SourceWarning("hdr", f"high dynamic range ({video.dynamic_range})"))
     if "unknown" in (video.primaries, video.transfer, video.matrix):
         guess = "BT.709" if source.size.height >= 720 else "BT.601"
         found.append(SourceWarning("untagged-colour", f"colour is not tagged; taken as {guess}"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from pertitle.errors import UsageError
+from pertitle.records import Analysis, Source
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Codec:
         crf_range: lowest and highest CRF that make sense for delivery.
         crf_step: finest CRF step the encoder tells apart.
         corpus_crfs: the CRFs a corpus is measured at.
+        hdr: players of the codec show 10-bit HDR; the others get a tone-mapped picture.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Codec:
     crf_range: tuple[float, float]
     crf_step: float
     corpus_crfs: tuple[float, ...]
+    hdr: bool
 
     def encoder_options(
         self, *, preset: str | None, crf: float, gop: int, threads: int, cap: Cap | None = None
@@ -87,10 +91,10 @@ class Codec:
 
 CODECS = {
     codec.name: codec
-    for codec in (
-        Codec("h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47)),
-        Codec("hevc", "libx265", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47)),
-        Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62)),
+    for codec in (  # from the widest reach down
+        Codec("h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), False),
+        Codec("hevc", "libx265", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), True),
+        Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62), True),
     )
 }
 
@@ -105,3 +109,24 @@ def codec_named(name: str) -> Codec:
         return CODECS[name]
     except KeyError:
         raise UsageError(f"unknown codec {name!r}; known: {', '.join(CODECS)}") from None
+
+
+def by_reach(names: Iterable[str]) -> tuple[Codec, ...]:
+    """The codecs of these names, the one that most devices play first.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    order = list(CODECS)
+    return tuple(sorted(map(codec_named, names), key=lambda codec: order.index(codec.name)))
+
+
+def delivered_range(source: Source, codec: Codec) -> str:
+    """The dynamic range a source is delivered in: ``sdr``, ``pq`` or ``hlg``."""
+    return source.video.dynamic_range if codec.hdr else "sdr"
+
+
+def prepared(analysis: Analysis, dynamic_range: str) -> Analysis:
+    """The analysis with the treatment that brings its pictures into a dynamic range."""
+    tone_map = dynamic_range == "sdr" and analysis.source.video.dynamic_range != "sdr"
+    return replace(analysis, treatment=replace(analysis.treatment, tone_map=tone_map))

@@ -168,6 +168,7 @@ class Variant:
     width: int
     height: int
     frame_rate: float
+    video_range: str
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,7 @@ def read_master(text: str) -> tuple[tuple[Variant, ...], tuple[dict[str, str], .
                     width=int(width),
                     height=int(height),
                     frame_rate=float(found["FRAME-RATE"]),
+                    video_range=found.get("VIDEO-RANGE", "SDR"),
                 )
             )
         except (KeyError, ValueError) as error:

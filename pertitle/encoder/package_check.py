@@ -64,6 +64,8 @@ def check_package(
         # AV1 names may go on with colour fields.
         if not any(name.startswith(rendition.codec_string) for name in variant.codecs):
             raise DeliveryError(f"{variant.uri} is declared as {','.join(variant.codecs)}")
+        if variant.video_range.lower() != rendition.dynamic_range:
+            raise DeliveryError(f"{variant.uri} is declared {variant.video_range}")
         if abs(variant.frame_rate - float(frame_rate)) > 0.01:
             raise DeliveryError(f"{variant.uri} is declared at {variant.frame_rate} frames/s")
         if variant.average_bandwidth < rendition.average_kbps * 990:

@@ -13,6 +13,15 @@ MODELS = Path(__file__).parent / "models"
 _FALLBACK = "h264"
 
 
+def trained_codec(path: Path) -> str:
+    """The codec a model file was trained on.
+
+    Raises:
+        ModelError: missing, damaged or of another version.
+    """
+    return store.read(Path(path)).codec
+
+
 def load_model(codec: str, path: Path | None = None) -> SurfaceModel:
     """The model of a codec, shipped or from a file.
 

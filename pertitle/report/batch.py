@@ -23,7 +23,8 @@ SMALL = (220, 150)
 
 @dataclass(frozen=True)
 class _Entry:
-    """A title, its ladder's points (kbit/s, VMAF; best first), and the fixed ladder beside it."""
+    """A title, the points (kbit/s, VMAF; best first) of its ladder in the codec of widest reach,
+    and the fixed ladder beside it."""
 
     title: TitleResult
     points: list[tuple[float, float]]
@@ -54,8 +55,9 @@ def batch_page(batch: BatchResult) -> str:
     entries = []
     for title in batch.titles:
         ladder = title.plan.ladder
-        comparison = compare_with_fixed(ladder, title.renditions)
-        entries.append(_Entry(title, own_points(ladder, title.renditions), comparison))
+        renditions = title.renditions_of(ladder.codec)
+        comparison = compare_with_fixed(ladder, renditions)
+        entries.append(_Entry(title, own_points(ladder, renditions), comparison))
     total = len(entries) + len(batch.failures)
     heading = f"{words.count(total, 'title')} in {words.seconds(batch.seconds)}"
     body: list[object] = [
@@ -83,7 +85,7 @@ def _totals(batch: BatchResult, entries: list[_Entry]) -> list[tuple[str, str, s
     cards.append(("Wall time", words.seconds(batch.seconds),
                   f"for {words.seconds(duration)} of video{ratio}"))  # fmt: skip
     rungs = sum(len(e.title.renditions) for e in entries)
-    probes = sum(len(e.title.plan.ladder.probes) for e in entries)
+    probes = sum(e.title.plan.probes for e in entries)
     cards.append(("Encodes", words.count(rungs, "rung"), words.count(probes, "probe")))
     cards.append(
         (
@@ -199,7 +201,7 @@ def _row(batch: BatchResult, entry: _Entry, with_picture: bool) -> Markup:
             address, width, height = embedded
             picture = tag("img", src=address, width=width, height=height, alt="")
     kbps, vmaf = entry.points[0] if entry.points else (0.0, 0.0)
-    planned = title.plan.ladder.rungs
+    planned = [rung for ladder in title.plan.ladders for rung in ladder.rungs]
     misses = [
         done.verification.vmaf - wanted.vmaf
         for done, wanted in zip(title.renditions, planned, strict=False)
@@ -207,7 +209,7 @@ def _row(batch: BatchResult, entry: _Entry, with_picture: bool) -> Markup:
     worst = max(misses, key=abs, default=0.0)
     rate = entry.comparison.bd_rate if entry.comparison is not None else None
     spent = sum(title.seconds.values())
-    codec = words.codec(title.plan.ladder.codec)
+    codec = ", ".join(words.codec(ladder.codec) for ladder in title.plan.ladders)
 
     def cell(value: float, shown: object) -> Markup:
         return tag("td", shown, class_="num", data_value=number(value))
@@ -219,7 +221,7 @@ def _row(batch: BatchResult, entry: _Entry, with_picture: bool) -> Markup:
         tag("td", f"{source.size}, {source.video.codec} to {codec}",
             data_value=f"{source.size.width * source.size.height:012d}"),
         cell(source.duration, words.seconds(source.duration)),
-        cell(len(entry.points), len(entry.points)),
+        cell(len(title.renditions), len(title.renditions)),
         cell(kbps, words.grouped(kbps)),
         cell(vmaf, f"{vmaf:.1f}"),
         cell(abs(worst), words.signed(worst) if misses else ""),
@@ -253,7 +255,8 @@ def _multiples(entries: list[_Entry]) -> Markup | None:
 def _small(entry: _Entry, rates: tuple[float, float], floor: float) -> Markup:
     area = chart.frame(*SMALL, rates, (floor, 100.0), margins=(8, 8, 20, 28), log_x=True)
     ladder = entry.title.plan.ladder
-    subject = RateQuality(ladder, entry.title.renditions, entry.comparison)
+    renditions = entry.title.renditions_of(ladder.codec)
+    subject = RateQuality(ladder, renditions, entry.comparison)
     hull = sorted(
         (p.bitrate_kbps, p.vmaf)
         for p in ladder.hull
@@ -264,9 +267,7 @@ def _small(entry: _Entry, rates: tuple[float, float], floor: float) -> Markup:
         for r in (entry.comparison.rungs if entry.comparison else ())
         if rates[0] <= r.bitrate_kbps <= rates[1] and r.vmaf >= floor
     ]
-    heights = [done.rung.height for done in entry.title.renditions] or [
-        rung.height for rung in ladder.rungs
-    ]
+    heights = [done.rung.height for done in renditions] or [rung.height for rung in ladder.rungs]
     short = saving.headline(entry.comparison)
     name = entry.title.name
     return tag(

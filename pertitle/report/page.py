@@ -75,10 +75,11 @@ def section(name: str, heading: str, *children: object) -> Markup:
                aria_labelledby=f"h-{name}")  # fmt: skip
 
 
-def figure(wide: Markup, narrow: Markup, *below: object) -> Markup:
-    """A drawing in two shapes: one for screens and paper, one for phones."""
+def figure(wide: Markup, narrow: Markup, *below: object, of: str | None = None) -> Markup:
+    """A drawing in two shapes: one for screens and paper, one for phones; ``of`` names the data
+    that the page's script reads points from."""
     return tag("div", tag("div", wide, class_="wide"), tag("div", narrow, class_="narrow"), below,
-               class_="figure")  # fmt: skip
+               class_="figure", data_of=of)  # fmt: skip
 
 
 def table(

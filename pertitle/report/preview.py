@@ -14,7 +14,6 @@ from pathlib import Path
 from pertitle.errors import UsageError
 from pertitle.records import TitleResult
 from pertitle.report import page, words
-from pertitle.report.fixed import own_points
 from pertitle.report.markup import Markup, tag
 from pertitle.serial import write_text
 
@@ -56,7 +55,7 @@ def read_player(path: Path) -> str:
 def preview_page(result: TitleResult, player: str) -> str:
     """The page as text; see :func:`write_preview`."""
     names = [
-        f"{r.rung.width}×{r.rung.height}, {words.kbps(r.average_kbps)},"
+        f"{words.codec(r.codec)} {r.rung.width}×{r.rung.height}, {words.kbps(r.average_kbps)},"
         f" VMAF {r.verification.vmaf:.1f}"
         for r in result.renditions
     ]
@@ -123,8 +122,8 @@ def preview_page(result: TitleResult, player: str) -> str:
 
 
 def _hint(result: TitleResult) -> str:
-    points = own_points(result.plan.ladder, result.renditions)
-    return f"{words.count(len(points), 'rung')}, {words.codec(result.plan.ladder.codec)}"
+    codecs = ", ".join(words.codec(ladder.codec) for ladder in result.plan.ladders)
+    return f"{words.count(len(result.renditions), 'rung')}, {codecs}"
 
 
 def _slider(name: str, label: str, high: int, value: int) -> Markup:

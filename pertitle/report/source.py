@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from pertitle.records import Analysis, LadderPlan, TitleResult
@@ -25,13 +26,18 @@ def one_line(analysis: Analysis) -> str:
     )
 
 
-def warnings(analysis: Analysis, ladder: LadderPlan) -> Markup | None:
+def warnings(analysis: Analysis, ladders: Sequence[LadderPlan]) -> Markup | None:
     """Defects of the source and remarks on the plan; None if there are none."""
     entries = [
         tag("li", tag("strong", warning.code), " ", warning.message)
         for warning in analysis.warnings
     ]
-    entries += [tag("li", note) for note in ladder.notes]
+    several = len(ladders) > 1
+    entries += [
+        tag("li", f"{words.codec(ladder.codec)}: {note}" if several else note)
+        for ladder in ladders
+        for note in ladder.notes
+    ]
     if not entries:
         return None
     return tag("section", tag("h2", "Worth knowing", id="h-notes"), tag("ul", entries),
@@ -48,8 +54,11 @@ def source_section(result: TitleResult) -> Markup:
     if treatment.crop is not None:
         crop = treatment.crop
         done.append(f"cropped to {crop.size} at {crop.x}, {crop.y}")
-    if treatment.tone_map:
-        done.append("tone-mapped to standard dynamic range")
+    if video.dynamic_range != "sdr":
+        mapped = [one.codec for one in result.plan.ladders if one.dynamic_range == "sdr"]
+        if mapped:
+            codecs = ", ".join(map(words.codec, mapped))
+            done.append(f"tone-mapped to standard dynamic range in {codecs}")
     if treatment.frame_rate != video.frame_rate or video.variable_rate:
         done.append(f"brought to {rate(treatment.frame_rate)} frames/s")
     color = ", ".join(

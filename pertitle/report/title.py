@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pertitle.records import Rendition, Rung, TitleResult
 from pertitle.report import curves, page, saving, source, timeline, words
 from pertitle.report.corpus_place import place_features
 from pertitle.report.features import feature_section
-from pertitle.report.fixed import Comparison, compare_with_fixed
+from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
 from pertitle.report.markup import Markup, join, tag
 from pertitle.report.segments import Segment, read_segments
@@ -41,22 +42,24 @@ def title_page(
     result: TitleResult, segments: list[list[Segment]], thumbnails_folder: Path | None
 ) -> str:
     """The page as text; see :func:`write_title_report`."""
-    ladder = result.plan.ladder
-    comparison = compare_with_fixed(ladder, result.renditions)
-    subject = curves.RateQuality(ladder, result.renditions, comparison)
-    if len(segments) != len(result.renditions):
-        segments = []
-    placed = place_features(result.plan.analysis.features, ladder.codec)
+    ladders = result.plan.ladders
+    views = [result.alone(ladder) for ladder in ladders]
+    subjects = [_subject(view) for view in views]
+    segments = segments if len(segments) == len(result.renditions) else []
+    placed = place_features(result.plan.analysis.features, result.plan.ladder.codec)
     body: list[object] = [
         tag("a", "Skip to the rungs", href="#rungs", class_="skip"),
         tag("header", tag("h1", result.name), tag("p", source.one_line(result.plan.analysis))),
         tag(
             "main",
-            page.cards(_cards(result, comparison)),
-            source.warnings(result.plan.analysis, ladder),
-            _curve_section(subject, comparison),
-            _rung_section(result),
-            _time_section(result, subject, segments),
+            page.cards(_cards(result, subjects[0].comparison)),
+            source.warnings(result.plan.analysis, ladders),
+            [
+                _ladder_sections(view, subject, own, alone=len(ladders) == 1, first=i == 0)
+                for i, (view, subject, own) in enumerate(
+                    zip(views, subjects, _shared(segments, views), strict=True)
+                )
+            ],
             _thumbnail_section(result, thumbnails_folder),
             source.source_section(result),
             feature_section(placed),
@@ -64,22 +67,58 @@ def title_page(
         ),
         tag("footer", tag("p", "Written by pertitle. Nothing on this page is fetched.")),
     ]
-    return page.page(result.name, body, data={"readings": curves.readings(subject)})
+    readings = {subject.plan.codec: curves.readings(subject) for subject in subjects}
+    return page.page(result.name, body, data={"readings": readings})
+
+
+def _subject(view: TitleResult) -> curves.RateQuality:
+    ladder = view.plan.ladder
+    return curves.RateQuality(ladder, view.renditions, compare_with_fixed(ladder, view.renditions))
+
+
+def _shared(
+    segments: list[list[Segment]], views: Sequence[TitleResult]
+) -> list[list[list[Segment]]]:
+    """Each ladder's variants; the package lists a codec's from high to low bitrate."""
+    shares = []
+    for view in views:
+        own, segments = segments[: len(view.renditions)], segments[len(view.renditions) :]
+        order = sorted(range(len(own)), key=lambda i: -view.renditions[i].average_kbps)
+        shares.append([own[order.index(i)] for i in range(len(own))])
+    return shares
+
+
+def _ladder_sections(
+    view: TitleResult,
+    subject: curves.RateQuality,
+    segments: list[list[Segment]],
+    *,
+    alone: bool,
+    first: bool,
+) -> list[Markup | None]:
+    codec = view.plan.ladder.codec
+    name = "" if first else f"-{codec}"
+    heading = "" if alone else f", {words.codec(codec)}"
+    return [
+        _curve_section(subject, name, heading),
+        _rung_section(view, name, heading),
+        _time_section(view, subject, segments, name, heading),
+    ]
 
 
 def _cards(result: TitleResult, comparison: Comparison | None) -> list[tuple[str, str, str]]:
-    ladder = result.plan.ladder
-    points = [(r.average_kbps, r.verification.vmaf) for r in result.renditions]
-    kind = "measured" if points else "predicted"
-    points = points or [(r.bitrate_kbps, r.vmaf) for r in ladder.rungs]
-    heights = [rung.height for rung in ladder.rungs]
+    ladder, ladders = result.plan.ladder, result.plan.ladders
+    points = own_points(ladder, result.renditions_of(ladder.codec))
+    kind = "measured" if result.renditions else "predicted"
+    heights = [rung.height for one in ladders for rung in one.rungs]
+    rungs = len(result.renditions) or len(heights)
     entries = []
     if points:
         span = (
             f"{max(heights)}p" if len(set(heights)) == 1 else f"{max(heights)}p to {min(heights)}p"
         )
-        entries.append(("Ladder", words.count(len(points), "rung"),
-                        f"{words.codec(ladder.codec)}, {span}"))  # fmt: skip
+        codecs = ", ".join(words.codec(one.codec) for one in ladders)
+        entries.append(("Ladder", words.count(rungs, "rung"), f"{codecs}, {span}"))
         top_kbps, top_vmaf = points[0]
         entries.append(("Top rung", words.kbps(top_kbps), f"VMAF {top_vmaf:.1f} {kind}"))
     short = saving.headline(comparison)
@@ -88,11 +127,11 @@ def _cards(result: TitleResult, comparison: Comparison | None) -> list[tuple[str
     package = result.package
     entries.append(("Package", words.size(package.bytes), words.count(package.segments, "segment")))
     entries.append(("Made in", words.seconds(sum(result.seconds.values())),
-                    f"with {words.count(len(ladder.probes), 'probe encode')}"))  # fmt: skip
+                    f"with {words.count(result.plan.probes, 'probe encode')}"))  # fmt: skip
     return entries
 
 
-def _curve_section(subject: curves.RateQuality, comparison: Comparison | None) -> Markup | None:
+def _curve_section(subject: curves.RateQuality, name: str, heading: str) -> Markup | None:
     if not subject.heights:
         return None
     switches = [
@@ -106,23 +145,24 @@ def _curve_section(subject: curves.RateQuality, comparison: Comparison | None) -
         for key, name in subject.layers
     ]  # fmt: skip
     return page.section(
-        "curves",
-        "Rate and quality",
+        f"curves{name}",
+        f"Rate and quality{heading}",
         page.figure(
-            curves.draw(subject, *WIDE, key="wide"),
-            curves.draw(subject, *NARROW, key="narrow"),
+            curves.draw(subject, *WIDE, key=f"wide{name}"),
+            curves.draw(subject, *NARROW, key=f"narrow{name}"),
             tag(
                 "div",
                 "Point at the chart, or focus here and use the arrow keys: left and right along a"
                 " series, up and down between series.",
-                id="reader", class_="reader", tabindex=0, role="slider",
+                class_="reader", tabindex=0, role="slider",
                 aria_label="Reader of the chart",
                 aria_valuemin=0, aria_valuenow=0, aria_valuemax=1,
                 aria_valuetext="use the arrow keys",
             ),
             tag("div", switches, class_="switches", role="group", aria_label="Show in the chart"),
+            of=subject.plan.codec,
         ),
-        saving.paragraph(comparison),
+        saving.paragraph(subject.comparison),
         tag(
             "p",
             f"Quality is {subject.plan.quality_model}, mean over frames, on a"
@@ -134,7 +174,7 @@ def _curve_section(subject: curves.RateQuality, comparison: Comparison | None) -
     )  # fmt: skip
 
 
-def _rung_section(result: TitleResult) -> Markup | None:
+def _rung_section(result: TitleResult, name: str, heading: str) -> Markup | None:
     planned = result.plan.ladder.rungs
     if not planned and not result.renditions:
         return None
@@ -158,8 +198,8 @@ def _rung_section(result: TitleResult) -> Markup | None:
     else:
         rows = [_planned_row(rung) for rung in planned]
         remark = "Nothing was encoded yet: the figures are predictions."
-    listing = page.table("Rungs of the ladder, best first", columns, rows)
-    return page.section("rungs", "Rungs", listing, tag("p", remark))
+    listing = page.table(f"Rungs of the ladder, best first{heading}", columns, rows)
+    return page.section(f"rungs{name}", f"Rungs{heading}", listing, tag("p", remark))
 
 
 def _interval(middle: str, low: str, high: str) -> Markup:
@@ -204,7 +244,11 @@ def _planned_row(rung: Rung) -> list[object]:
 
 
 def _time_section(
-    result: TitleResult, subject: curves.RateQuality, segments: list[list[Segment]]
+    result: TitleResult,
+    subject: curves.RateQuality,
+    segments: list[list[Segment]],
+    name: str,
+    heading: str,
 ) -> Markup | None:
     shots = result.plan.analysis.shots
     if not shots and not result.renditions:
@@ -221,8 +265,8 @@ def _time_section(
     if result.renditions:
         said += " A triangle marks where each rung's quality is worst."
     return page.section(
-        "time",
-        "Over time",
+        f"time{name}",
+        f"Over time{heading}",
         page.figure(
             timeline.draw(result, subject, segments, *WIDE_TIME),
             timeline.draw(result, subject, segments, *NARROW_TIME),
@@ -268,8 +312,7 @@ def _thumbnail_section(result: TitleResult, folder: Path | None) -> Markup | Non
 
 
 def _making_section(result: TitleResult) -> Markup | None:
-    ladder = result.plan.ladder
-    if not (result.seconds or ladder.probes or result.commands):
+    if not (result.seconds or result.plan.probes or result.commands):
         return None
     longest = max(result.seconds.values(), default=0.0) or 1.0
     stages: list[list[object]] = [
@@ -281,8 +324,9 @@ def _making_section(result: TitleResult) -> Markup | None:
         for stage, spent in result.seconds.items()
     ]
     probes: list[list[object]] = [
-        [f"{p.height}p", f"{p.crf:g}", words.grouped(p.bitrate_kbps), words.vmaf(p.vmaf),
-         words.seconds(p.seconds)]
+        [f"{words.codec(ladder.codec)} {p.height}p", f"{p.crf:g}",
+         words.grouped(p.bitrate_kbps), words.vmaf(p.vmaf), words.seconds(p.seconds)]
+        for ladder in result.plan.ladders
         for p in ladder.probes
     ]  # fmt: skip
     return page.section(

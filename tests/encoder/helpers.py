@@ -43,7 +43,7 @@ def rung(width: int, height: int, crf: float, kbps: float = 300.0, vmaf: float =
     return Rung(width, height, crf, kbps, vmaf, vmaf - 2, vmaf + 2, kbps * 0.9, kbps * 1.1)
 
 
-def rendition_of(encoded: EncodedRung) -> Rendition:
+def rendition_of(encoded: EncodedRung, dynamic_range: str = "sdr") -> Rendition:
     """A rendition whose quality nobody looked at."""
     return Rendition(
         rung=encoded.rung,
@@ -56,4 +56,5 @@ def rendition_of(encoded: EncodedRung) -> Rendition:
         verification=Verification(80, 79, 81, 10, 75, Window(0, 1), 81, 35, 0),
         attempts=1,
         on_target=True,
+        dynamic_range=dynamic_range,
     )

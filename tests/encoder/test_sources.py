@@ -39,7 +39,8 @@ def deliver(toolbox: Toolbox, analysis: Analysis, folder: Path, codec: str = "h2
         preset="10" if codec == "av1" else "ultrafast", segment_seconds=1, vbv_ratio=4,
         folder=folder,
     )  # fmt: skip
-    renditions = [rendition_of(one) for one in encoded]
+    kept = "sdr" if analysis.treatment.tone_map else analysis.source.video.dynamic_range
+    renditions = [rendition_of(one, kept) for one in encoded]
     rate = analysis.treatment.frame_rate
     made = package(toolbox, renditions, (), folder=folder / "p", segment_seconds=1, frame_rate=rate)
     check_package(folder / "p", made, renditions, (), segment_seconds=1, frame_rate=rate)

@@ -74,7 +74,7 @@ async function use(browser, file) {
   const page = await context.newPage();
   await page.goto(pathToFileURL(file).href);
   const seen = {};
-  const reader = page.locator('#reader');
+  const reader = page.locator('.reader').first();
   if (await reader.count()) {
     await reader.focus();
     seen.readings = [];

@@ -136,7 +136,7 @@ def title(name: str = "The Long Valley") -> TitleResult:
     reasons = ("a face, sharp, good contrast", "a wide view, still", "strong colour")
     return TitleResult(
         name=name,
-        plan=TitlePlan(analysis, plan, PlanSeconds(9.5, 22.0, 31.5)),
+        plan=TitlePlan(analysis, (plan,), PlanSeconds(9.5, 22.0, 31.5)),
         renditions=tuple(renditions),
         audio=(AudioRendition(Path("a.mp4"), 1, "mp4a.40.2", 2, 48000, 128.4, "eng", "Main"),),
         package=Package("master.m3u8", "manifest.mpd", 119, 91_000_000),
@@ -170,7 +170,7 @@ def hostile() -> TitleResult:
     return replace(
         plain,
         plan=replace(
-            plain.plan, analysis=analysis, ladder=replace(plain.plan.ladder, notes=(HOSTILE,))
+            plain.plan, analysis=analysis, ladders=(replace(plain.plan.ladder, notes=(HOSTILE,)),)
         ),
         thumbnails=(replace(plain.thumbnails[0], file=f"../{HOSTILE}", reason=HOSTILE),),
         commands=(f"ffmpeg {HOSTILE}",),
@@ -188,8 +188,8 @@ def bare() -> TitleResult:
         plan=replace(
             plain.plan,
             analysis=replace(plain.plan.analysis, source=clip, shots=(), features={}, warnings=()),
-            ladder=replace(
-                plain.plan.ladder, rungs=(only,), hull=(), curves=(), probes=(), notes=()
+            ladders=(
+                replace(plain.plan.ladder, rungs=(only,), hull=(), curves=(), probes=(), notes=()),
             ),
         ),
         renditions=(),

@@ -132,7 +132,9 @@ def test_chart_data_agree_with_the_records(tmp_path: Path) -> None:
     html, _ = written(result, tmp_path)
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert found is not None
-    series = {entry["name"]: entry["points"] for entry in json.loads(found.group(1))["readings"]}
+    series = {
+        entry["name"]: entry["points"] for entry in json.loads(found.group(1))["readings"]["h264"]
+    }
     measured = [(round(kbps, 1), round(vmaf, 2)) for kbps, vmaf, _ in series["rungs measured"]]
     assert sorted(measured, reverse=True) == [
         (round(r.average_kbps, 1), round(r.verification.vmaf, 2)) for r in result.renditions

@@ -4,92 +4,94 @@
   const holder = document.getElementById("data");
   const data = holder ? JSON.parse(holder.textContent) : {};
 
-  // --- what is shown in the chart -----------------------------------------------------------
-  const hiddenHeights = new Set(), hiddenLayers = new Set();
-  const shows = (height, layer) =>
-    !(height !== null && height !== undefined && hiddenHeights.has(String(height))) &&
-    !(layer && hiddenLayers.has(layer));
+  for (const figure of all("[data-of]")) {
+    // --- what is shown in the chart ---------------------------------------------------------
+    const hiddenHeights = new Set(), hiddenLayers = new Set();
+    const shows = (height, layer) =>
+      !(height !== null && height !== undefined && hiddenHeights.has(String(height))) &&
+      !(layer && hiddenLayers.has(layer));
 
-  function refresh() {
-    for (const part of all(".rate-quality [data-h], .rate-quality [data-layer]"))
-      part.classList.toggle("off", !shows(part.dataset.h, part.dataset.layer));
-  }
-  for (const button of all("[data-switch-h], [data-switch-layer]")) {
-    const byHeight = button.dataset.switchH !== undefined;
-    const set = byHeight ? hiddenHeights : hiddenLayers;
-    const key = byHeight ? button.dataset.switchH : button.dataset.switchLayer;
-    button.addEventListener("click", () => {
-      const hide = !set.has(key);
-      if (hide) set.add(key); else set.delete(key);
-      button.setAttribute("aria-pressed", String(!hide));
-      refresh();
-    });
-  }
-
-  // --- reading points off the chart ---------------------------------------------------------
-  const reader = document.getElementById("reader");
-  const plots = all(".rate-quality").map((svg) => {
-    const [x0, x1, left, right, y0, y1, bottom, top] = svg.dataset.plot.split(" ").map(Number);
-    const low = Math.log2(x0), span = Math.log2(x1) - low;
-    return {
-      svg, left, right, top, bottom,
-      x: (kbps) => left + ((Math.log2(kbps) - low) / span) * (right - left),
-      y: (vmaf) => bottom + ((vmaf - y0) / (y1 - y0)) * (top - bottom),
-      cursor: svg.querySelector(".cursor"),
-    };
-  });
-  const series = () => (data.readings || []).filter((s) => shows(s.height, s.layer));
-
-  function point(chosen, index) {
-    const [kbps, vmaf, text] = chosen.points[index];
-    reader.textContent = text;
-    reader.classList.add("live");
-    reader.setAttribute("aria-valuetext", `${chosen.name}: ${text}`);
-    reader.setAttribute("aria-valuemax", String(chosen.points.length - 1));
-    reader.setAttribute("aria-valuenow", String(index));
-    for (const plot of plots) {
-      const x = plot.x(kbps), y = plot.y(vmaf);
-      const inside = x >= plot.left - 1 && x <= plot.right + 1 && y >= plot.top - 1 && y <= plot.bottom + 1;
-      plot.cursor.style.display = inside ? "" : "none";
-      plot.cursor.setAttribute("cx", x);
-      plot.cursor.setAttribute("cy", y);
+    function refresh() {
+      for (const part of all(".rate-quality [data-h], .rate-quality [data-layer]", figure))
+        part.classList.toggle("off", !shows(part.dataset.h, part.dataset.layer));
     }
-  }
-
-  if (reader) {
-    for (const plot of plots) {
-      plot.svg.addEventListener("pointermove", (event) => {
-        const box = plot.svg.getBoundingClientRect();
-        const scale = plot.svg.viewBox.baseVal.width / box.width;
-        const px = (event.clientX - box.left) * scale, py = (event.clientY - box.top) * scale;
-        let best = null, nearest = 40 * 40;
-        for (const one of series())
-          one.points.forEach(([kbps, vmaf], index) => {
-            // Rungs and probes win over the curve they lie on.
-            const bonus = one.layer === "curve" ? 9 : 0;
-            const away = (plot.x(kbps) - px) ** 2 + (plot.y(vmaf) - py) ** 2 + bonus;
-            if (away < nearest) { nearest = away; best = [one, index]; }
-          });
-        if (best) point(...best);
+    for (const button of all("[data-switch-h], [data-switch-layer]", figure)) {
+      const byHeight = button.dataset.switchH !== undefined;
+      const set = byHeight ? hiddenHeights : hiddenLayers;
+      const key = byHeight ? button.dataset.switchH : button.dataset.switchLayer;
+      button.addEventListener("click", () => {
+        const hide = !set.has(key);
+        if (hide) set.add(key); else set.delete(key);
+        button.setAttribute("aria-pressed", String(!hide));
+        refresh();
       });
     }
-    let row = 0, place = -1;
-    reader.addEventListener("keydown", (event) => {
-      const visible = series();
-      if (!visible.length) return;
-      row = Math.min(row, visible.length - 1);
-      const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e6, End: 1e6 }[event.key];
-      const hop = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-      if (step === undefined && hop === undefined) return;
-      event.preventDefault();
-      if (hop !== undefined) {
-        row = (row + hop + visible.length) % visible.length;
-        place = Math.max(0, place);
-      }
-      const last = visible[row].points.length - 1;
-      place = Math.max(0, Math.min(last, place + (step || 0)));
-      point(visible[row], place);
+
+    // --- reading points off the chart -------------------------------------------------------
+    const reader = figure.querySelector(".reader");
+    const plots = all(".rate-quality", figure).map((svg) => {
+      const [x0, x1, left, right, y0, y1, bottom, top] = svg.dataset.plot.split(" ").map(Number);
+      const low = Math.log2(x0), span = Math.log2(x1) - low;
+      return {
+        svg, left, right, top, bottom,
+        x: (kbps) => left + ((Math.log2(kbps) - low) / span) * (right - left),
+        y: (vmaf) => bottom + ((vmaf - y0) / (y1 - y0)) * (top - bottom),
+        cursor: svg.querySelector(".cursor"),
+      };
     });
+    const series = () => (data.readings[figure.dataset.of] || []).filter((s) => shows(s.height, s.layer));
+
+    function point(chosen, index) {
+      const [kbps, vmaf, text] = chosen.points[index];
+      reader.textContent = text;
+      reader.classList.add("live");
+      reader.setAttribute("aria-valuetext", `${chosen.name}: ${text}`);
+      reader.setAttribute("aria-valuemax", String(chosen.points.length - 1));
+      reader.setAttribute("aria-valuenow", String(index));
+      for (const plot of plots) {
+        const x = plot.x(kbps), y = plot.y(vmaf);
+        const inside = x >= plot.left - 1 && x <= plot.right + 1 && y >= plot.top - 1 && y <= plot.bottom + 1;
+        plot.cursor.style.display = inside ? "" : "none";
+        plot.cursor.setAttribute("cx", x);
+        plot.cursor.setAttribute("cy", y);
+      }
+    }
+
+    if (reader) {
+      for (const plot of plots) {
+        plot.svg.addEventListener("pointermove", (event) => {
+          const box = plot.svg.getBoundingClientRect();
+          const scale = plot.svg.viewBox.baseVal.width / box.width;
+          const px = (event.clientX - box.left) * scale, py = (event.clientY - box.top) * scale;
+          let best = null, nearest = 40 * 40;
+          for (const one of series())
+            one.points.forEach(([kbps, vmaf], index) => {
+              // Rungs and probes win over the curve they lie on.
+              const bonus = one.layer === "curve" ? 9 : 0;
+              const away = (plot.x(kbps) - px) ** 2 + (plot.y(vmaf) - py) ** 2 + bonus;
+              if (away < nearest) { nearest = away; best = [one, index]; }
+            });
+          if (best) point(...best);
+        });
+      }
+      let row = 0, place = -1;
+      reader.addEventListener("keydown", (event) => {
+        const visible = series();
+        if (!visible.length) return;
+        row = Math.min(row, visible.length - 1);
+        const step = { ArrowLeft: -1, ArrowRight: 1, Home: -1e6, End: 1e6 }[event.key];
+        const hop = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+        if (step === undefined && hop === undefined) return;
+        event.preventDefault();
+        if (hop !== undefined) {
+          row = (row + hop + visible.length) % visible.length;
+          place = Math.max(0, place);
+        }
+        const last = visible[row].points.length - 1;
+        place = Math.max(0, Math.min(last, place + (step || 0)));
+        point(visible[row], place);
+      });
+    }
   }
 
   // --- copying commands -----------------------------------------------------------------------

@@ -43,7 +43,7 @@ def examine(path: Path, codec_name: str) -> dict[str, float | str | int]:
     """Plan one title, measure its grid, compare."""
     codec = codec_named(codec_name)
     options = pertitle.Options(cache=False)
-    options = replace(options, encode=replace(options.encode, codec=codec_name))
+    options = replace(options, encode=replace(options.encode, codecs=(codec_name,)))
     started = cpu_seconds()
     plan = pertitle.plan(path, options)
     planned = cpu_seconds()
@@ -69,7 +69,7 @@ def examine(path: Path, codec_name: str) -> dict[str, float | str | int]:
         TitleTable(
             name=path.name,
             group=path.name,
-            context=title_context(analysis, options),
+            context=title_context(analysis, options, codec),
             heights=np.array([p.height for p in points]),
             crfs=np.array([p.crf for p in points]),
             kbps=np.array([p.bitrate_kbps for p in points]),

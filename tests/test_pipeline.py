@@ -278,7 +278,7 @@ def test_two_codecs_share_one_package_and_one_analysis(make_clip: MakeClip, tmp_
         codecs="hevc,h264",  # type: ignore[arg-type]  # a comma list is taken too
         preset="hevc=ultrafast,h264=veryfast",
         segment_seconds=1.0,
-        display=pertitle.Size(160, 90),
+        display=pertitle.Size(320, 180),
         vmaf_tolerance=40.0,
     )
     seen: list[object] = []

@@ -53,7 +53,7 @@ def main() -> None:
     chosen = parser.parse_args()
     paths = sorted(title.path for title in find_titles([chosen.folder], chosen.out))
     random.Random(chosen.seed).shuffle(paths)
-    clips = []
+    clips: list[Path] = []
     for path in paths:
         if len(clips) < chosen.clips and small(path, chosen.lines, chosen.seconds):
             clips.append(path)

@@ -37,7 +37,7 @@ def launch(arguments: Sequence[str]) -> int:
     if nice:
         os.nice(nice)
     try:
-        os.execv(argv[0], argv)  # noqa: S606
+        os.execv(argv[0], argv)
     except OSError as error:
         print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
     return CANNOT_RUN

@@ -59,6 +59,10 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="LUFS",
         help="bring every track to this loudness, e.g. -23 (EBU R 128), peaks below -1 dBTP",
     )
+    group = parser.add_argument_group("scrubbing")
+    group.add_argument(
+        "--bif", action="store_true", help="add a BIF file of small pictures for Roku players"
+    )
 
 
 def mean_opinion(text: str) -> float:
@@ -88,4 +92,5 @@ def outputs_of(arguments: argparse.Namespace) -> dict[str, Any]:
             surround=arguments.surround,
             loudness=arguments.loudness,
         ),
+        "bif": arguments.bif,
     }

@@ -19,9 +19,12 @@ from pertitle.encoder import (
     encode_audio,
     encode_renditions,
     extract_subtitles,
+    make_storyboard,
     package,
 )
 from pertitle.encoder.codecs import Codec, codec_named, prepared
+from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
 from pertitle.events import OnEvent
 from pertitle.records import (
     Analysis,
@@ -103,6 +106,7 @@ def deliver(
         )
     staged = space.staged("package")
     with steps.stage("packaging"):
+        board, bif = _storyboard(renditions, plan, options, toolbox, space.staged("storyboard"))
         finished = package(
             toolbox,
             renditions,
@@ -111,6 +115,8 @@ def deliver(
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
             subtitles=subtitles,
+            storyboard=board,
+            bif=bif,
         )
         check_package(
             staged,
@@ -120,10 +126,31 @@ def deliver(
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
             subtitles=subtitles,
+            storyboard=board,
+            bif=bif is not None,
         )
     marks = {finished.hls_master, finished.dash_manifest}
     entries = sorted((p.name for p in staged.iterdir()), key=lambda name: (name in marks, name))
     return Delivery(staged, entries, renditions, audio, finished)
+
+
+def _storyboard(
+    renditions: Sequence[Rendition],
+    plan: TitlePlan,
+    options: Options,
+    toolbox: Toolbox,
+    folder: Path,
+) -> tuple[Storyboard, Path | None]:
+    """Pictures for scrubbing, one a segment, and a BIF file if it is asked for."""
+    rate = plan.analysis.treatment.frame_rate
+    gop = gop_frames(options.encode.segment_seconds, rate)
+    chosen = smallest_fit(renditions)
+    board = make_storyboard(toolbox, chosen, gop=gop, frame_rate=rate, folder=folder / "sheets")
+    if not options.bif:
+        return board, None
+    bif = folder / "storyboard.bif"
+    make_bif(toolbox, chosen, gop=gop, frame_rate=rate, target=bif)
+    return board, bif
 
 
 @dataclass

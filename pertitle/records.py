@@ -626,6 +626,7 @@ class Options:
         ffmpeg: another ffmpeg program than the bundled one.
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
+        bif: add a BIF file (scrubbing pictures for Roku players).
         model: a file from ``pertitle train``, for the codec it was trained on; None for the
             shipped models.
         preview: hls.js as one script; with it a page that plays the package is written too.
@@ -639,6 +640,7 @@ class Options:
     ffmpeg: str | None = None
     threads: int | None = None
     thumbnails: int = 6
+    bif: bool = False
     model: Path | None = None
     preview: Path | None = None
     cache: bool = True

@@ -60,17 +60,22 @@ def treat(
         full = Size(crop.size.width + 2 * crop.x, crop.size.height + 2 * crop.y)
         video = scale(video, full).filter("crop", crop.size.width, crop.size.height, crop.x, crop.y)
     if treatment.tone_map:
-        video = (
-            video.filter("zscale", transfer="linear", npl=100)
-            .filter("format", "gbrpf32le")
-            .filter("zscale", primaries="bt709")
-            .filter("tonemap", tonemap="hable", desat=0)
-            .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
-            # What described the HDR mastering no longer holds.
-            .filter("sidedata", mode="delete", type="MASTERING_DISPLAY_METADATA")
-            .filter("sidedata", mode="delete", type="CONTENT_LIGHT_LEVEL")
-        )
+        video = tone_mapped(video)
     return scale(video, treatment.size, **conversion).filter("format", pixel_format)
+
+
+def tone_mapped(video: Any) -> Any:
+    """HDR pictures as BT.709 SDR ones."""
+    return (
+        video.filter("zscale", transfer="linear", npl=100)
+        .filter("format", "gbrpf32le")
+        .filter("zscale", primaries="bt709")
+        .filter("tonemap", tonemap="hable", desat=0)
+        .filter("zscale", transfer="bt709", matrix="bt709", range="tv")
+        # What described the HDR mastering no longer holds.
+        .filter("sidedata", mode="delete", type="MASTERING_DISPLAY_METADATA")
+        .filter("sidedata", mode="delete", type="CONTENT_LIGHT_LEVEL")
+    )
 
 
 def number(video: Any, frame_rate: Fraction) -> Any:

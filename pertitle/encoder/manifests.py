@@ -40,6 +40,7 @@ def tidy_master(
     *,
     default_audio: str = "",
     subtitles: Sequence[TextTrack] = (),
+    further: Sequence[str] = (),
 ) -> str:
     """State the version and the measured rates, mark the default sound and name subtitles.
 
@@ -48,6 +49,7 @@ def tidy_master(
         audio: rates of the sound renditions, by address; the most expensive one counts into
             every variant (RFC 8216, section 4.3.4.2).
         default_audio: address of the sound that plays unless the viewer chooses.
+        further: lines to be added at the end.
 
     Raises:
         DeliveryError: a variant is not among ``video``.
@@ -81,7 +83,7 @@ def tidy_master(
             peak, average = int(found["BANDWIDTH"]), int(found["AVERAGE-BANDWIDTH"])
             line = _with_rates(line, max(peak, average), average)
         lines.append(line)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *further]) + "\n"
 
 
 def _with_rates(line: str, peak: int, average: int) -> str:

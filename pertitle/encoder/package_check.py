@@ -16,6 +16,8 @@ from pertitle.encoder.checks import check_times
 from pertitle.encoder.manifests import MediaPlaylist, read_master, read_media_playlist
 from pertitle.encoder.packaging import expected_segments, in_order
 from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.scrubbing_check import check_iframes, check_storyboard
+from pertitle.encoder.storyboard import Storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, read_cues
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioRendition, Package, Rendition
@@ -41,13 +43,15 @@ def check_package(
     segment_seconds: float,
     frame_rate: Fraction,
     subtitles: Sequence[SubtitleRendition] = (),
+    storyboard: Storyboard | None = None,
+    bif: bool = False,
 ) -> None:
     """Check a package as a player would read it.
 
     Every variant is declared with its real size, rate and bitrates; the segments of all
     renditions start at the same frames, each with a keyframe; put together they hold exactly
     the pictures that were encoded, in time; sound is as long as the picture; both manifests
-    name only files that exist.
+    name only files that exist. I-frame playlists and storyboards are what they say.
 
     Raises:
         DeliveryError: one of these is not so.
@@ -88,6 +92,10 @@ def check_package(
         if len(read_cues(_text(playlist.parent / name))) != track.cues:
             raise DeliveryError(f"{playlist.parent.name} does not hold {track.cues} cues")
     _check_mpd(folder / package.dash_manifest, len(ordered) + len(audio), len(subtitles), length)
+    check_iframes(folder, _text(folder / package.hls_master), len(ordered), length)
+    if storyboard is not None:
+        manifests = folder / package.hls_master, folder / package.dash_manifest
+        check_storyboard(*manifests, storyboard, bif=bif)
 
 
 def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, gop: int) -> None:

@@ -22,7 +22,13 @@ from pertitle.encoder.manifests import (
 )
 from pertitle.encoder.pictures import peak_rate
 from pertitle.encoder.prober import gop_frames
-from pertitle.encoder.storyboard import Storyboard, storyboard_set, storyboard_vtt
+from pertitle.encoder.storyboard import (
+    Storyboard,
+    storyboard_playlist,
+    storyboard_set,
+    storyboard_stream,
+    storyboard_vtt,
+)
 from pertitle.encoder.subtitles import SubtitleRendition, language_tag
 from pertitle.errors import DeliveryError, ProcessError, ToolError
 from pertitle.records import AudioRendition, Package, Rendition
@@ -31,6 +37,8 @@ from pertitle.tools import Toolbox
 MASTER = "master.m3u8"
 MANIFEST = "manifest.mpd"
 SEGMENTS = "segments"
+STORYBOARD = f"{SEGMENTS}/storyboard"
+BIF_NAME = "storyboard.bif"
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,12 @@ def package(
     frame_rate: Fraction,
     subtitles: Sequence[SubtitleRendition] = (),
     storyboard: Storyboard | None = None,
+    bif: Path | None = None,
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
+
+    Args:
+        bif: a finished BIF file that goes along.
 
     Raises:
         DeliveryError: the packager failed.
@@ -117,8 +129,9 @@ def package(
         texts = _place_subtitles(
             work, subtitles, float(Fraction(renditions[0].frames) / frame_rate)
         )
-        images = _place_storyboard(work, storyboard) if storyboard is not None else ""
-        _finish_manifests(work, tracks, texts, images)
+        if storyboard is not None:
+            _place_storyboard(work, storyboard, bif)
+        _finish_manifests(work, tracks, texts, storyboard)
         target = folder / SEGMENTS
         if target.exists():
             shutil.rmtree(target)
@@ -186,14 +199,16 @@ def _place_subtitles(
     return tuple(tracks)
 
 
-def _place_storyboard(work: Path, board: Storyboard) -> str:
-    """Copy a storyboard into the package; returns its adaptation set."""
-    base = f"{SEGMENTS}/storyboard"
-    (work / base).mkdir(parents=True)
+def _place_storyboard(work: Path, board: Storyboard, bif: Path | None) -> None:
+    """Copy a storyboard into the package."""
+    folder = work / STORYBOARD
+    folder.mkdir(parents=True)
     for sheet in board.sheets:
-        shutil.copyfile(sheet, work / base / sheet.name)
-    (work / base / "storyboard.vtt").write_text(storyboard_vtt(board), encoding="utf-8")
-    return storyboard_set(board, base)
+        shutil.copyfile(sheet, folder / sheet.name)
+    (folder / "storyboard.vtt").write_text(storyboard_vtt(board), encoding="utf-8")
+    (folder / "images.m3u8").write_text(storyboard_playlist(board), encoding="utf-8")
+    if bif is not None:
+        shutil.copyfile(bif, folder / BIF_NAME)
 
 
 def _unlike(label: str, taken: set[str]) -> str:
@@ -206,7 +221,10 @@ def _unlike(label: str, taken: set[str]) -> str:
 
 
 def _finish_manifests(
-    work: Path, tracks: Sequence[PackagedTrack], texts: Sequence[TextTrack], images: str
+    work: Path,
+    tracks: Sequence[PackagedTrack],
+    texts: Sequence[TextTrack],
+    board: Storyboard | None,
 ) -> None:
     """Put the measured rates, subtitles and storyboard into the manifests."""
     video: dict[str, Rates] = {}
@@ -222,10 +240,13 @@ def _finish_manifests(
         if track.default:
             default = address
     master, mpd = work / MASTER, work / MANIFEST
+    streams = [storyboard_stream(board, STORYBOARD)] if board is not None else []
+    images = storyboard_set(board, STORYBOARD) if board is not None else ""
     try:
         text = tidy_master(
-            master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts
-        )
+            master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts,
+            further=streams,
+        )  # fmt: skip
         master.write_text(text, "utf-8")
         mpd.write_text(
             tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts, extra_sets=images), "utf-8"

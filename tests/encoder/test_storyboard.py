@@ -82,8 +82,8 @@ def test_pictures_stand_where_the_cues_say(
     packed = tmp_path / "p" / "segments" / "storyboard"
     interval, pictures = read_bif((packed / "storyboard.bif").read_bytes())
     assert (interval, len(pictures)) == (Fraction(1, 2), 28)
-    with av.open(io.BytesIO(pictures[27])) as container:
-        last = next(container.decode(video=0))
+    with av.open(io.BytesIO(pictures[27]), "r") as picture:
+        last = next(picture.decode(video=0))
     assert (last.width, last.height) == (320, 192)
     assert last.to_ndarray(format="gray").mean() == pytest.approx(levels[27], abs=2)
     parsed = m3u8.load(str(tmp_path / "p" / "master.m3u8"))
@@ -112,7 +112,7 @@ def test_pictures_stand_where_the_cues_say(
 
 def test_a_damaged_bif_is_refused() -> None:
     data = bif([b"one", b"three"], Fraction(4))
-    assert read_bif(data) == (4, (b"one", b"three"))
+    assert read_bif(data) == (Fraction(4), (b"one", b"three"))
     for broken in (data[:70], data[:-1], b"x" + data[1:], data + b"more"):
         with pytest.raises(DeliveryError):
             read_bif(broken)

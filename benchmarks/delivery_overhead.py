@@ -20,7 +20,8 @@ from pathlib import Path
 from pertitle.analysis import analyse
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
-from pertitle.encoder.prober import gop_frames, rung_size
+from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.prober import rung_size
 from pertitle.encoder.renditions import encode_command, vbv_cap
 from pertitle.encoder.title import open_title
 from pertitle.records import Analysis, Rendition, Rung, Verification, Window

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from pertitle.errors import PertitleError
 from pertitle.events import OnEvent, ignore
+from pertitle.profiles import profile
 from pertitle.records import (
     Analysis,
     AudioOptions,
@@ -49,6 +50,7 @@ __all__ = [
     "VerifyOptions",
     "analyse",
     "plan",
+    "profile",
     "run",
 ]
 

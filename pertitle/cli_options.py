@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
             metavar="X",
             help=f"{what} (default {getattr(usual, field):g})",
         )
+    group.add_argument(
+        "--max-height", type=whole(16), metavar="H", help="no taller rung, whatever the source"
+    )
     group.add_argument("--min-kbps", type=number(0), metavar="K", help="least rung bitrate")
     group.add_argument("--max-kbps", type=number(0), metavar="K", help="largest rung bitrate")
     for name, what, least in (
@@ -105,6 +109,42 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         help=f"VBV maxrate over the expected bitrate (default {usual.vbv_ratio:g})",
     )
     group.add_argument(
+        "--bufsize-ratio",
+        type=number(0.1),
+        metavar="S",
+        help="VBV buffer in seconds of maxrate (default: a segment)",
+    )
+    group.add_argument(
+        "--rate-control",
+        choices=("crf", "abr"),
+        default=usual.rate_control,
+        help="hold a quality (default), or an average bitrate in two passes",
+    )
+    group.add_argument(
+        "--target-size",
+        type=byte_count,
+        metavar="SIZE",
+        help="bring all renditions of a title below this together, e.g. 500M; implies abr",
+    )
+    group.add_argument("--crop", action="store_true", help="cut a detected letterbox away")
+    group.add_argument(
+        "--hdr",
+        choices=("keep", "sdr"),
+        default=usual.hdr,
+        help="keep HDR in HEVC and AV1 (default), or tone-map it there too",
+    )
+    group.add_argument(
+        "--half-rate",
+        type=whole(2),
+        metavar="H",
+        help="every other frame up to this height, above 30 frames/s",
+    )
+    group.add_argument(
+        "--drop-dominated",
+        action="store_true",
+        help="leave out HEVC and AV1 rungs that an H.264 rung makes useless",
+    )
+    group.add_argument(
         "--vmaf-tolerance",
         type=number(0.1),
         default=usual.vmaf_tolerance,
@@ -130,6 +170,9 @@ def add_general(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("general")
     group.add_argument(
         "--use", metavar="NAME", help="preset of options: draft, lean, premium or own"
+    )
+    group.add_argument(
+        "--profile", metavar="NAME", help="kind of device: mobile, web, tv or uhd; options go first"
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="default: ./pertitle.toml")
     group.add_argument("--ffmpeg", metavar="PATH", help="ffmpeg to use (or PERTITLE_FFMPEG)")
@@ -201,6 +244,14 @@ def codecs(text: str) -> tuple[str, ...]:
     if unknown or not names:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of h264, hevc and av1")
     return names
+
+
+def byte_count(text: str) -> int:
+    """``500M``: a number of bytes, in thousands (k), millions (M) or milliards (G) of them."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)B?", text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M")
+    return round(float(found[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found[2]])
 
 
 def heights(text: str) -> tuple[int, ...]:

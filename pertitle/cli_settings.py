@@ -1,8 +1,8 @@
 """Options that were not typed: from the environment, ``pertitle.toml`` and presets.
 
-Precedence: command line, environment, file, preset, default. In the file, and in a preset, an
-option has its own name without the dashes in front; a key at the top holds for every command
-that knows the option, one below ``[COMMAND]`` for that command and before the former.
+Precedence: command line, environment, file, preset, device profile, default. In the file, and in
+a preset, an option has its own name without the dashes in front; a key at the top holds for every
+command that knows the option, one below ``[COMMAND]`` for that command and before the former.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
+from pertitle.profiles import profile_table, shipped_settings
 
 FILE = Path("pertitle.toml")
 PREFIX = "PERTITLE_"
@@ -60,9 +60,7 @@ class Settings:
         document = _read(source) if named or source.exists() else {}
         origin = str(source)
         _check(document, scopes, origin)
-        shipped = tomllib.loads(
-            resources.files("pertitle").joinpath("presets.toml").read_text(encoding="utf-8")
-        )["presets"]
+        shipped = shipped_settings()
         layers = [
             (f"{origin}: ", _own(document)),
             (f"{origin}: {command}.", document.get(command, {})),
@@ -70,7 +68,11 @@ class Settings:
         ]
         use = typed.use or _last(layers, "use")
         if use:
-            layers.insert(0, _preset(str(use), document.get("presets", {}), shipped, origin))
+            own = document.get("presets", {})
+            layers.insert(0, _preset(str(use), own, shipped["presets"], origin))
+        profile = typed.profile or _last(layers, "profile")
+        if profile:
+            layers.insert(0, (f"profile {profile}: ", profile_table(str(profile))))
         values = {}
         for where, table in layers:
             for key, value in table.items():
@@ -127,6 +129,7 @@ def _where(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config", nargs="?")
     parser.add_argument("--use", nargs="?")
+    parser.add_argument("--profile", nargs="?")
     return parser.parse_known_args(list(words))[0]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from pertitle import events
+from pertitle.budget import SLACK, undominated
 from pertitle.encoder import (
     EncodedRung,
     Verifier,
@@ -23,7 +24,7 @@ from pertitle.encoder import (
     package,
 )
 from pertitle.encoder.codecs import Codec, codec_named, prepared
-from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
 from pertitle.events import OnEvent
 from pertitle.records import (
@@ -92,7 +93,10 @@ def deliver(
         for ladder in plan.ladders
         for rendition in _renditions(plan.analysis, ladder, options, toolbox, space, steps)
     )
-    frames, analysis = renditions[0].frames, plan.analysis
+    if options.encode.drop_dominated:
+        renditions = _without_dominated(renditions, steps)
+    analysis = plan.analysis
+    frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
     with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
         audio = encode_audio(
             toolbox, analysis, frames=frames, folder=space.kept("audio"), options=options.audio
@@ -142,15 +146,24 @@ def _storyboard(
     folder: Path,
 ) -> tuple[Storyboard, Path | None]:
     """Pictures for scrubbing, one a segment, and a BIF file if it is asked for."""
-    rate = plan.analysis.treatment.frame_rate
-    gop = gop_frames(options.encode.segment_seconds, rate)
     chosen = smallest_fit(renditions)
+    rate = plan.analysis.treatment.frame_rate / (2 if chosen.rung.half_rate else 1)
+    gop = gop_frames(options.encode.segment_seconds, rate)
     board = make_storyboard(toolbox, chosen, gop=gop, frame_rate=rate, folder=folder / "sheets")
     if not options.bif:
         return board, None
     bif = folder / "storyboard.bif"
     make_bif(toolbox, chosen, gop=gop, frame_rate=rate, target=bif)
     return board, bif
+
+
+def _without_dominated(renditions: tuple[Rendition, ...], steps: Steps) -> tuple[Rendition, ...]:
+    kept = undominated(renditions)
+    for one in renditions:
+        if one not in kept:
+            what = f"{one.codec} {one.rung.height}p at {one.average_kbps:.0f} kbit/s"
+            steps.emit(events.Notice(steps.name, f"{what} left out: an H.264 rung is no worse"))
+    return kept
 
 
 @dataclass
@@ -189,13 +202,37 @@ def _renditions(
     steps: Steps,
 ) -> tuple[Rendition, ...]:
     """The rungs of one codec, on their targets as far as could be."""
-    codec = codec_named(ladder.codec)
-    analysis = prepared(planned, ladder.dynamic_range)
     tolerance, floor = options.encode.vmaf_tolerance, options.verify.min_window_vmaf
     tracks = [
         _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, next=rung)
         for i, rung in enumerate(ladder.rungs)
     ]
+    for half_rate in (False, True):
+        chosen = [track for track in tracks if track.target.half_rate == half_rate]
+        if chosen:
+            analysis = prepared(planned, ladder.dynamic_range, half_rate=half_rate)
+            _bring_onto_target(chosen, analysis, ladder, options, toolbox, space, steps)
+    # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
+    unlike = {track.best[0].path: track for track in reversed(tracks) if track.best is not None}
+    done = tuple(
+        _rendition(track, ladder.dynamic_range) for track in tracks if track in unlike.values()
+    )
+    for rendition in done:
+        steps.emit(events.RenditionDone(steps.name, rendition))
+    return done
+
+
+def _bring_onto_target(
+    tracks: Sequence[_Track],
+    analysis: Analysis,
+    ladder: LadderPlan,
+    options: Options,
+    toolbox: Toolbox,
+    space: Workspace,
+    steps: Steps,
+) -> None:
+    """Encode and verify rungs of one codec and frame rate until each is as good as it gets."""
+    codec = codec_named(ladder.codec)
     verifier = Verifier(
         # VMAF scales badly over threads: rungs are measured side by side, one thread each.
         replace(toolbox, threads=1),
@@ -210,15 +247,7 @@ def _renditions(
             rungs = space.kept("rungs")
             _attempt(pending, analysis, options, toolbox, rungs, steps, codec, verifier)
             for track in pending:
-                track.next = _correction(track, ladder, codec)
-    # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
-    unlike = {track.best[0].path: track for track in reversed(tracks) if track.best is not None}
-    done = tuple(
-        _rendition(track, ladder.dynamic_range) for track in tracks if track in unlike.values()
-    )
-    for rendition in done:
-        steps.emit(events.RenditionDone(steps.name, rendition))
-    return done
+                track.next = _correction(track, ladder, codec, options)
 
 
 def _attempt(
@@ -243,6 +272,8 @@ def _attempt(
             preset=options.encode.preset_of(codec.name),
             segment_seconds=options.encode.segment_seconds,
             vbv_ratio=options.encode.vbv_ratio,
+            buffer_seconds=options.encode.bufsize_ratio,
+            two_pass=options.encode.two_pass and codec.two_pass,
             folder=folder,
             on_progress=lambda share: steps.report("encoding", share, heights),
         )
@@ -252,27 +283,46 @@ def _attempt(
         )(delayed(verifier.verify)(rung.path, options.verify) for rung in encoded)
         for i, (track, rung, check) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.attempts += 1
-            if track.best is None or track.miss(check) < track.miss(track.best[1]):
+            if track.best is None or _better(track, rung, check, options):
                 track.best = (rung, check)
             steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {check.vmaf:.1f}")
 
 
-def _correction(track: _Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
+def _better(track: _Track, rung: EncodedRung, check: Verification, options: Options) -> bool:
+    """Whether an attempt is nearer to its aim than the best before it."""
+    assert track.best is not None
+    if options.encode.target_size is not None:
+        return rung.average_kbps < track.best[0].average_kbps
+    return track.miss(check) < track.miss(track.best[1])
+
+
+def _correction(track: _Track, ladder: LadderPlan, codec: Codec, options: Options) -> Rung | None:
     """The rung to try next, or None if the best attempt stands."""
-    if track.on_target or track.attempts >= MAX_ATTEMPTS or track.best is None:
+    if track.attempts >= MAX_ATTEMPTS or track.best is None:
         return None
     encoded, check = track.best
+    rung = encoded.rung
+    if options.encode.target_size is not None:  # the size is the aim
+        if encoded.average_kbps <= SLACK * track.target.bitrate_kbps:
+            return None
+        share = track.target.bitrate_kbps / encoded.average_kbps
+        if codec.two_pass:
+            return replace(rung, bitrate_kbps=rung.bitrate_kbps * share)
+        crf = crf_at_share(ladder, rung, share, codec.crf_step)
+        return replace(rung, crf=min(crf, codec.crf_range[1]))
+    if track.on_target:
+        return None
     crf = corrected_crf(
         ladder,
-        encoded.rung,
+        rung,
         wanted=track.wanted(check),
         crf_range=codec.crf_range,
         crf_step=codec.crf_step,
     )
-    if crf == encoded.rung.crf:
+    if crf == rung.crf:
         return None
-    expected = _read(ladder, encoded.rung.height, "bitrate_kbps", crf)
-    before = _read(ladder, encoded.rung.height, "bitrate_kbps", encoded.rung.crf)
+    expected = _read(ladder, rung.height, "bitrate_kbps", crf)
+    before = _read(ladder, rung.height, "bitrate_kbps", rung.crf)
     return replace(
         track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
     )
@@ -299,6 +349,18 @@ def corrected_crf(
     now = float(np.interp(rung.crf, grid, curve))
     best = int(np.argmin(np.abs(curve - (now + wanted)) + 1e-6 * np.abs(grid - rung.crf)))
     return round(float(grid[best]), 4)
+
+
+def crf_at_share(ladder: LadderPlan, rung: Rung, share: float, crf_step: float) -> float:
+    """The CRF, at least a step higher, that should bring a rung to a share of its bitrate."""
+    low = rung.crf + crf_step
+    crfs = [p.crf for p in ladder.curves if p.height == rung.height]
+    if not crfs:
+        return round(low, 4)
+    steps = np.arange(low, max(low, *crfs) + crf_step, crf_step)
+    wanted = share * (1 + 1e-6) * _read(ladder, rung.height, "bitrate_kbps", rung.crf)
+    small = [c for c in steps if _read(ladder, rung.height, "bitrate_kbps", c) <= wanted]
+    return round(float(small[0] if small else steps[-1]), 4)
 
 
 def _read(ladder: LadderPlan, height: int, field: str, crf: float) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pertitle
 from pertitle import events
 from pertitle.analysis import analyse
+from pertitle.budget import fit_size
 from pertitle.encoder import DigestProber
 from pertitle.encoder.codecs import Codec, by_reach, delivered_range, prepared
 from pertitle.encoder.thumbnails import make_thumbnails
@@ -36,7 +37,8 @@ from pertitle.workspace import FORMAT, fingerprint, key_of
 
 def analyse_title(path: Path, options: Options, *, source: Source | None = None) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
-    return analyse(source or path, segment_seconds=options.encode.segment_seconds)
+    encode = options.encode
+    return analyse(source or path, segment_seconds=encode.segment_seconds, crop=encode.crop)
 
 
 def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
@@ -66,23 +68,41 @@ def plan_in(path: Path, work: Work) -> TitlePlan:
         work.emit(events.Notice(work.name, warning.message))
     codecs = by_reach(work.options.encode.codecs)
     done: list[Probe] = []
-    ladders = []
     with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
-        for codec in codecs:
-            ladder = _ladder(analysis, mark, codec, work, done)
-            for note in ladder.notes:
-                work.emit(events.Notice(work.name, note))
-            work.emit(events.Planned(work.name, ladder))
-            ladders.append(ladder)
+        ladders = [_ladder(analysis, mark, codec, work, done) for codec in codecs]
+    ladders = _as_wished(analysis, ladders, work.options)
     ended = time.monotonic()
+    for ladder in ladders:
+        for note in ladder.notes:
+            work.emit(events.Notice(work.name, note))
+        work.emit(events.Planned(work.name, ladder))
     seconds = PlanSeconds(analysed - started, ended - analysed, ended - started)
     return TitlePlan(analysis, tuple(ladders), seconds)
 
 
+def _as_wished(analysis: Analysis, ladders: list[LadderPlan], options: Options) -> list[LadderPlan]:
+    """The ladders within the size and with the frame rates that the options ask for."""
+    encode = options.encode
+    if encode.target_size is not None:
+        limit, least = encode.target_size, options.ladder.min_vmaf
+        ladders = list(fit_size(analysis, ladders, limit, min_vmaf=least))
+    if encode.half_rate is None or analysis.treatment.frame_rate <= 30:
+        return ladders
+    return [
+        replace(
+            ladder,
+            rungs=tuple(
+                replace(rung, half_rate=rung.height <= encode.half_rate) for rung in ladder.rungs
+            ),
+        )
+        for ladder in ladders
+    ]
+
+
 def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
-    segment = work.options.encode.segment_seconds
-    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment)
+    segment, crop = work.options.encode.segment_seconds, work.options.encode.crop
+    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment, crop)
     known = work.cache.get(key)
     if known is not None:
         try:
@@ -91,7 +111,9 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = analyse(path, segment_seconds=segment, on_progress=work.progress("analysis"))
+    analysis = analyse(
+        path, segment_seconds=segment, crop=crop, on_progress=work.progress("analysis")
+    )
     work.cache.put(key, analysis)
     return analysis, key
 
@@ -103,7 +125,7 @@ def _ladder(
     options, encode = work.options, work.options.encode
     preset = encode.preset_of(codec.name)
     display = analysis.treatment.size.fit(encode.display)
-    delivered = delivered_range(analysis.source, codec)
+    delivered = delivered_range(analysis.source, codec, encode.hdr)
     title = prepared(analysis, delivered)
 
     def on_probe(probe: Probe) -> None:

@@ -244,7 +244,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Rung:
-    """One step of the ladder with what the model expects of it (90 % intervals)."""
+    """One step of the ladder with what the model expects of it (90 % intervals).
+
+    Attributes:
+        half_rate: every other frame is left out; what is expected is that of all frames.
+    """
 
     width: int
     height: int
@@ -255,6 +259,7 @@ class Rung:
     vmaf_high: float
     bitrate_low_kbps: float
     bitrate_high_kbps: float
+    half_rate: bool = False
 
 
 @dataclass(frozen=True)
@@ -511,6 +516,7 @@ class LadderOptions:
     Attributes:
         heights: allowed rung heights; those not below the source's are left out, and the
             source's own is always allowed.
+        max_height: no rung is taller, the source's own neither; None for no bound.
         top_vmaf: quality of the best rung, or the best reachable below it.
         min_vmaf: no rung below this quality.
         vmaf_step: quality distance between neighbouring rungs; 6 is about one just noticeable
@@ -523,6 +529,7 @@ class LadderOptions:
     """
 
     heights: tuple[int, ...] = LADDER_HEIGHTS
+    max_height: int | None = None
     top_vmaf: float = 95.0
     min_vmaf: float = 50.0
     vmaf_step: float = 6.0
@@ -548,7 +555,17 @@ class EncodeOptions:
         quality_model: libvmaf version string.
         display: box the player shows the title in.
         segment_seconds: length of a segment and of a closed GOP.
+        crop: cut a detected letterbox away.
+        hdr: ``keep`` HDR in the codecs whose players show it, or ``sdr`` to tone-map it for all.
+        half_rate: rungs of an over 30 frames/s title up to this height get every other frame;
+            None for none.
+        rate_control: ``crf`` holds a quality, ``abr`` an average bitrate in two passes; AV1,
+            which has no such mode, is always ``crf``.
+        target_size: bytes that all renditions of a title may take together, sound included;
+            None for no bound. Implies ``abr``: ladders that would take more are brought below.
         vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
+        bufsize_ratio: VBV buffer in seconds of maxrate; None for the length of a segment.
+        drop_dominated: leave out rungs that a rung of a codec of wider reach makes useless.
         vmaf_tolerance: a rung measured further from its target is encoded again, at most twice;
             the top rung is held to half of it.
     """
@@ -558,7 +575,14 @@ class EncodeOptions:
     quality_model: str = "vmaf_v0.6.1"
     display: Size = FULL_HD
     segment_seconds: float = 4.0
+    crop: bool = False
+    hdr: str = "keep"
+    half_rate: int | None = None
+    rate_control: str = "crf"
+    target_size: int | None = None
     vbv_ratio: float = 2.0
+    bufsize_ratio: float | None = None
+    drop_dominated: bool = False
     vmaf_tolerance: float = 1.0
 
     def __post_init__(self) -> None:
@@ -571,6 +595,15 @@ class EncodeOptions:
             for part in self.preset.split(","):
                 if part.partition("=")[0].strip() not in unique:
                     raise UsageError(f"preset {part.strip()} is of no codec that is made")
+        if self.hdr not in ("keep", "sdr"):
+            raise UsageError(f"HDR is kept or made sdr, not {self.hdr!r}")
+        if self.rate_control not in ("crf", "abr"):
+            raise UsageError(f"rate control is crf or abr, not {self.rate_control!r}")
+
+    @property
+    def two_pass(self) -> bool:
+        """Rungs are encoded to an average bitrate."""
+        return self.rate_control == "abr" or self.target_size is not None
 
     def preset_of(self, codec: str) -> str | None:
         """The preset asked for in one codec; None for its trained default."""

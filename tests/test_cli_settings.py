@@ -12,6 +12,7 @@ from pertitle import cli
 from pertitle.cli_options import options_of
 from pertitle.cli_settings import Settings
 from pertitle.errors import UsageError
+from pertitle.profiles import profile
 from pertitle.records import Options
 
 
@@ -106,3 +107,21 @@ def test_the_shipped_presets_are_usable_and_differ() -> None:
     names = tomllib.loads(text)["presets"]
     assert set(names) == {"draft", "lean", "premium"}
     assert len({repr(settled(f"run x.mp4 -o out --use {name}")) for name in names}) == 3
+
+
+@pytest.mark.parametrize("name", ["mobile", "web", "tv", "uhd"])
+def test_a_profile_is_the_same_in_the_library_and_options_go_before_it(name: str) -> None:
+    wanted = profile(name)
+    options = settled(f"plan x.mp4 --profile {name}")
+    assert (options.ladder, options.encode) == (wanted.ladder, wanted.encode)
+    assert options != settled("plan x.mp4")
+    typed = settled(f"plan x.mp4 --profile {name} --max-kbps 777 --codec av1 --use lean")
+    assert typed.ladder.max_kbps == 777
+    assert typed.encode.codecs == ("av1",)
+    assert typed.ladder.top_vmaf == 90, "the preset's, not the profile's"
+    assert typed.ladder.max_height == wanted.ladder.max_height
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(UsageError, match="'watch'; there are mobile, tv, uhd, web"):
+        settled("plan x.mp4 --profile watch")

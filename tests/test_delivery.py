@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pertitle.delivery import _Track, corrected_crf
+from pertitle.delivery import _Track, corrected_crf, crf_at_share
 from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Verification, Window
 
 
@@ -59,3 +59,10 @@ def test_a_worst_window_below_the_floor_is_corrected(
     assert _Track(rung, 1.0).wanted(check) == pytest.approx(80 - vmaf)
     # A rung that is meant to be worse than the floor cannot hold it.
     assert _Track(rung, 1.0, floor=90.0).wanted(check) == pytest.approx(80 - vmaf)
+
+
+def test_a_bitrate_is_brought_down_by_the_crf() -> None:
+    ladder, rung = plan()  # the curve halves the bitrate in six CRFs
+    assert crf_at_share(ladder, rung, 0.5, 1.0) == 26.0
+    assert crf_at_share(ladder, rung, 0.99, 1.0) == 21.0
+    assert crf_at_share(ladder, rung, 1e-6, 1.0) >= 51.0

@@ -305,3 +305,27 @@ def test_two_codecs_share_one_package_and_one_analysis(make_clip: MakeClip, tmp_
     plan, options = read_plan(tmp_path / "hdr/plan.json")
     assert [one.codec for one in plan.ladders] == ["h264", "hevc"]
     assert options.encode == encode
+
+
+def test_letterbox_frame_rate_and_size_by_option(make_clip: MakeClip, tmp_path: Path) -> None:
+    path = make_clip(
+        scene("320x120", 2).replace("r=25", "r=50") + ",pad=320:180:0:30:black", "boxed.mp4",
+        sound="sine=f=440:d=2",
+    )  # fmt: skip
+    encode = EncodeOptions(
+        crop=True,
+        half_rate=60,
+        target_size=60_000,
+        preset="ultrafast",
+        segment_seconds=1.0,
+        display=pertitle.Size(640, 360),
+    )
+    ladder = LadderOptions(heights=(60,), max_probes=2, vmaf_step=12, min_vmaf=10)
+    batch = run_batch([path], tmp_path, Options(ladder, encode, thumbnails=0))
+    assert batch.ok, batch.failures
+    (title,) = batch.titles
+    assert title.plan.analysis.treatment.size == pertitle.Size(320, 120)
+    assert "to fit 60000 bytes" in title.plan.ladder.notes[-1]
+    assert all(r.rung.half_rate == (r.rung.height <= 60) for r in title.renditions)
+    media = (tmp_path / "boxed/segments").rglob("*.m4s")
+    assert sum(path.stat().st_size for path in media) <= 60_000 * 1.05

@@ -34,6 +34,8 @@ class Codec:
         crf_step: finest CRF step the encoder tells apart.
         corpus_crfs: the CRFs a corpus is measured at.
         hdr: players of the codec show 10-bit HDR; the others get a tone-mapped picture.
+        two_pass: the encoder holds an average bitrate in two passes. SVT-AV1 was seen to crash
+            in its second one, and to miss by a factor of two in a single one.
     """
 
     name: str
@@ -43,11 +45,19 @@ class Codec:
     crf_step: float
     corpus_crfs: tuple[float, ...]
     hdr: bool
+    two_pass: bool
 
     def encoder_options(
-        self, *, preset: str | None, crf: float, gop: int, threads: int, cap: Cap | None = None
+        self,
+        *,
+        preset: str | None,
+        crf: float,
+        gop: int,
+        threads: int,
+        cap: Cap | None = None,
+        kbps: float | None = None,
     ) -> dict[str, str]:
-        """ffmpeg output options of a constant-quality encode with closed GOPs.
+        """ffmpeg output options of an encode with closed GOPs.
 
         Args:
             preset: None for the trained one.
@@ -55,11 +65,12 @@ class Codec:
             gop: frames from one forced keyframe to the next.
             threads: threads the encoder may use.
             cap: bound of the bitrate ("capped CRF"), or None.
+            kbps: average bitrate to hold in the place of the CRF, for two passes.
         """
         options = {
             "c:v": self.encoder,
             "preset": preset or self.preset,
-            "crf": f"{crf:g}",
+            **({"crf": f"{crf:g}"} if kbps is None else {"b:v": f"{kbps:.0f}k"}),
             "force_key_frames": f"expr:not(mod(n,{gop}))",
         }
         # Scene cuts may still become intra frames, but no decoder refresh happens outside the
@@ -89,12 +100,15 @@ class Codec:
         return 10 if source_depth > 8 and self.name != "h264" else 8
 
 
+_CRFS = (17.0, 22.0, 27.0, 32.0, 37.0, 42.0, 47.0)
 CODECS = {
     codec.name: codec
     for codec in (  # from the widest reach down
-        Codec("h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), False),
-        Codec("hevc", "libx265", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), True),
-        Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62), True),
+        Codec(
+            "h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), False, True
+        ),
+        Codec("hevc", "libx265", "medium", (10, 51), 0.1, _CRFS, True, True),
+        Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62), True, False),
     )
 }
 
@@ -121,12 +135,24 @@ def by_reach(names: Iterable[str]) -> tuple[Codec, ...]:
     return tuple(sorted(map(codec_named, names), key=lambda codec: order.index(codec.name)))
 
 
-def delivered_range(source: Source, codec: Codec) -> str:
-    """The dynamic range a source is delivered in: ``sdr``, ``pq`` or ``hlg``."""
-    return source.video.dynamic_range if codec.hdr else "sdr"
+def delivered_range(source: Source, codec: Codec, hdr: str = "keep") -> str:
+    """The dynamic range a source is delivered in: ``sdr``, ``pq`` or ``hlg``.
+
+    Args:
+        hdr: ``keep`` or ``sdr``, as :class:`pertitle.records.EncodeOptions` has it.
+    """
+    return source.video.dynamic_range if codec.hdr and hdr == "keep" else "sdr"
 
 
-def prepared(analysis: Analysis, dynamic_range: str) -> Analysis:
-    """The analysis with the treatment that brings its pictures into a dynamic range."""
-    tone_map = dynamic_range == "sdr" and analysis.source.video.dynamic_range != "sdr"
-    return replace(analysis, treatment=replace(analysis.treatment, tone_map=tone_map))
+def prepared(analysis: Analysis, dynamic_range: str, *, half_rate: bool = False) -> Analysis:
+    """The analysis with the treatment that brings its pictures into a dynamic range.
+
+    Args:
+        half_rate: and leaves out every other frame.
+    """
+    treatment = replace(
+        analysis.treatment,
+        tone_map=dynamic_range == "sdr" and analysis.source.video.dynamic_range != "sdr",
+        frame_rate=analysis.treatment.frame_rate / (2 if half_rate else 1),
+    )
+    return replace(analysis, treatment=treatment)

@@ -13,9 +13,9 @@ import av
 import av.error
 
 from pertitle.encoder.checks import check_times
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.manifests import MediaPlaylist, read_master, read_media_playlist
-from pertitle.encoder.packaging import expected_segments, in_order
-from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.packaging import expected_segments, in_order, title_seconds
 from pertitle.encoder.scrubbing_check import check_iframes, check_storyboard
 from pertitle.encoder.storyboard import Storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, read_cues
@@ -70,14 +70,15 @@ def check_package(
             raise DeliveryError(f"{variant.uri} is declared as {','.join(variant.codecs)}")
         if variant.video_range.lower() != rendition.dynamic_range:
             raise DeliveryError(f"{variant.uri} is declared {variant.video_range}")
-        if abs(variant.frame_rate - float(frame_rate)) > 0.01:
+        rate = frame_rate / (2 if rung.half_rate else 1)
+        if abs(variant.frame_rate - float(rate)) > 0.01:
             raise DeliveryError(f"{variant.uri} is declared at {variant.frame_rate} frames/s")
         if variant.average_bandwidth < rendition.average_kbps * 990:
             raise DeliveryError(f"{variant.uri} declares less than its average bitrate")
         if variant.bandwidth < variant.average_bandwidth:
             raise DeliveryError(f"{variant.uri} declares a peak below its average")
-        _check_video(folder / variant.uri, rendition, frame_rate, gop)
-    length = float(Fraction(ordered[0].frames) / frame_rate)
+        _check_video(folder / variant.uri, rendition, rate, gop // (2 if rung.half_rate else 1))
+    length = title_seconds(ordered, frame_rate)
     sounds = [entry for entry in media if entry.get("TYPE") == "AUDIO"]
     if len(sounds) != len(audio):
         raise DeliveryError(f"{len(sounds)} sound renditions for {len(audio)} tracks")

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pertitle.encoder.codecs import CODECS
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.manifests import (
     Rates,
     TextTrack,
@@ -21,7 +22,6 @@ from pertitle.encoder.manifests import (
     tidy_mpd,
 )
 from pertitle.encoder.pictures import peak_rate
-from pertitle.encoder.prober import gop_frames
 from pertitle.encoder.storyboard import (
     Storyboard,
     storyboard_playlist,
@@ -126,9 +126,7 @@ def package(
             toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
         except ProcessError as error:
             raise DeliveryError(f"packaging failed: {error}") from error
-        texts = _place_subtitles(
-            work, subtitles, float(Fraction(renditions[0].frames) / frame_rate)
-        )
+        texts = _place_subtitles(work, subtitles, title_seconds(renditions, frame_rate))
         if storyboard is not None:
             _place_storyboard(work, storyboard, bif)
         _finish_manifests(work, tracks, texts, storyboard)
@@ -261,6 +259,14 @@ def _measured(folder: Path) -> Rates:
     seconds = [length for _, length in listed.segments]
     average = sum(sizes) * 8 / sum(seconds)
     return Rates(math.ceil(average), math.ceil(peak_rate(sizes, seconds) * 8))
+
+
+def title_seconds(renditions: Sequence[Rendition], frame_rate: Fraction) -> float:
+    """Length of the pictures; a rung of half the rate may end half a frame later."""
+    frames = [r.frames for r in renditions if not r.rung.half_rate]
+    if not frames:
+        frames = [2 * r.frames for r in renditions]
+    return float(max(frames) / frame_rate)
 
 
 def expected_segments(frames: int, gop: int) -> int:

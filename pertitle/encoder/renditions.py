@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,8 @@ import ffmpeg
 from pertitle.encoder import commands
 from pertitle.encoder.checks import check_rendition
 from pertitle.encoder.codecs import Cap, Codec
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.pictures import Pictures, read_pictures
-from pertitle.encoder.prober import gop_frames
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
@@ -51,13 +52,14 @@ class EncodedRung:
     reused: bool
 
 
-def vbv_cap(expected_kbps: float, ratio: float, segment_seconds: float) -> Cap:
-    """The cap of a rung: ``ratio`` times its expected rate, over a buffer of one segment.
+def vbv_cap(expected_kbps: float, ratio: float, buffer_seconds: float) -> Cap:
+    """The cap of a rung: ``ratio`` times its expected rate, over a buffer of so many seconds.
 
-    A smaller buffer would starve titles of stills, where the keyframe holds a segment's bits.
+    The usual buffer is a segment: a smaller one would starve titles of stills, where the keyframe
+    holds a segment's bits.
     """
     rate = max(MIN_MAXRATE_KBPS, round(expected_kbps * ratio))
-    return Cap(rate, max(rate, round(rate * segment_seconds)))
+    return Cap(rate, round(rate * buffer_seconds))
 
 
 def encode_renditions(
@@ -70,6 +72,8 @@ def encode_renditions(
     segment_seconds: float,
     vbv_ratio: float,
     folder: Path,
+    buffer_seconds: float | None = None,
+    two_pass: bool = False,
     on_progress: OnProgress = lambda done: None,
 ) -> tuple[EncodedRung, ...]:
     """Encode rungs of a title into ``folder``, in the order given.
@@ -78,6 +82,9 @@ def encode_renditions(
     with the same key (source, treatment, rung, encoder, version) is kept, not made again.
 
     Args:
+        vbv_ratio: VBV maxrate as a multiple of a rung's expected bitrate.
+        buffer_seconds: VBV buffer in seconds of maxrate; None for the length of a segment.
+        two_pass: hold the rung's bitrate on average, in two passes, in the place of its CRF.
         on_progress: called with the share of the work that is done, 0 to 1.
 
     Raises:
@@ -88,13 +95,23 @@ def encode_renditions(
     title = open_title(analysis)
     gop = gop_frames(segment_seconds, title.rate)
     jobs = [
-        _job(toolbox, title, rung, codec, preset, segment_seconds, vbv_ratio, folder)
+        _job(
+            toolbox,
+            title,
+            rung,
+            codec,
+            preset,
+            gop,
+            vbv_cap(rung.bitrate_kbps, vbv_ratio, buffer_seconds or segment_seconds),
+            folder,
+            two_pass=two_pass,
+        )
         for rung in rungs
     ]
     found = {job.path: job.read() for job in jobs}
     missing = list({job.path: job for job in jobs if found[job.path] is None}.values())
     if missing:
-        _encode(toolbox, title, missing, codec, gop, on_progress)
+        _encode(toolbox, title, missing, codec, 2 if two_pass else 1, on_progress)
         frames = None
         for job in missing:
             pictures = check_rendition(
@@ -158,19 +175,23 @@ def _job(
     rung: Rung,
     codec: Codec,
     preset: str | None,
-    segment_seconds: float,
-    vbv_ratio: float,
+    gop: int,
+    cap: Cap,
     folder: Path,
+    *,
+    two_pass: bool,
 ) -> _Job:
     options = codec.encoder_options(
         preset=preset,
         crf=rung.crf,
-        gop=gop_frames(segment_seconds, title.rate),
+        gop=gop,
         threads=toolbox.threads,
-        cap=vbv_cap(rung.bitrate_kbps, vbv_ratio, segment_seconds),
+        cap=cap,
+        kbps=rung.bitrate_kbps if two_pass else None,
     )
     size = Size(rung.width, rung.height)
-    path = folder / f"{size}-{codec.name}-crf{rung.crf:g}.mp4"
+    spent = f"{rung.bitrate_kbps:.0f}k" if two_pass else f"crf{rung.crf:g}"
+    path = folder.absolute() / f"{size}-{codec.name}-{spent}.mp4"
     stat = title.source.path.stat()
     basis = [FORMAT_VERSION, toolbox.version, stat.st_size, stat.st_mtime_ns]
     basis += [repr(title), str(size), sorted(options.items())]
@@ -183,23 +204,30 @@ def _encode(
     title: Title,
     jobs: Sequence[_Job],
     codec: Codec,
-    gop: int,
+    passes: int,
     on_progress: OnProgress,
 ) -> None:
     total = title.expected_frames
+    folder = jobs[0].path.parent
+    # What the first pass learns has plain names in a folder of its own: encoders parse them.
+    with tempfile.TemporaryDirectory(dir=folder, prefix="passes-") as logs:
+        for number in range(1, passes + 1):
 
-    def on_line(line: str) -> None:
-        key, _, value = line.partition("=")
-        if key == "frame":
-            on_progress(min(1.0, int(value) / total))
+            def on_line(line: str, before: int = number - 1) -> None:
+                key, _, value = line.partition("=")
+                if key == "frame":
+                    on_progress((before + min(1.0, int(value) / total)) / passes)
 
-    argv = encode_command(
-        toolbox.ffmpeg,
-        title,
-        [(job.size, job.options, job.part) for job in jobs],
-        bit_depth=codec.bit_depth(title.source.video.bit_depth),
-    )
-    toolbox.runner.run(argv, limits=toolbox.limits(), on_line=on_line)
+            argv = encode_command(
+                toolbox.ffmpeg,
+                title,
+                [(job.size, job.options, job.part) for job in jobs],
+                bit_depth=codec.bit_depth(title.source.video.bit_depth),
+                run=(number, passes),
+            )
+            toolbox.runner.run(
+                argv, limits=toolbox.limits(), on_line=on_line, cwd=Path(logs).absolute()
+            )
     on_progress(1.0)
 
 
@@ -209,8 +237,15 @@ def encode_command(
     targets: Sequence[tuple[Size, dict[str, str], Path]],
     *,
     bit_depth: int,
+    run: tuple[int, int] = (1, 1),
 ) -> list[str]:
-    """The argv that decodes and treats a title once and encodes it at several sizes."""
+    """The argv that decodes and treats a title once and encodes it at several sizes.
+
+    Args:
+        run: number of this pass and of all; of several, only the last one writes pictures, and
+            what passes tell one another lies in the working directory.
+    """
+    number, passes = run
     video = title.video(pixel_format=commands.pixel_format(bit_depth))
     branches = video.split() if len(targets) > 1 else [video]
     outputs = []
@@ -218,6 +253,11 @@ def encode_command(
         branch = branches[i] if len(targets) > 1 else video
         picture = branch if size == title.treatment.size else commands.scale(branch, size)
         tags = {"tag:v": "hvc1"} if options["c:v"] == "libx265" else {}
+        if passes > 1:
+            tags |= {"pass": str(number), "passlogfile": f"rung{i}"}
+        if number < passes:
+            outputs.append(picture.output("pipe:", f="null", **options, **tags))
+            continue
         outputs.append(
             picture.output(
                 f"file:{path}", f="mp4", map_metadata="-1", map_chapters="-1", **options, **tags

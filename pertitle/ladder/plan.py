@@ -38,9 +38,14 @@ the loss tolerance."""
 
 
 def candidate_heights(options: LadderOptions, source_height: int) -> tuple[int, ...]:
-    """The source's own height and the allowed ones below it, best first."""
-    below = {h for h in options.heights if 2 <= h < source_height}
-    return (source_height, *sorted(below, reverse=True))
+    """The source's own height and the allowed ones below it, best first.
+
+    Where ``max_height`` forbids all of these it stands alone.
+    """
+    most = options.max_height or source_height
+    heights = {h for h in options.heights if 2 <= h < source_height} | {source_height}
+    allowed = sorted((h for h in heights if h <= most), reverse=True)
+    return tuple(allowed) or (most // 2 * 2,)
 
 
 def check_options(options: LadderOptions, crf_range: tuple[float, float], crf_step: float) -> None:

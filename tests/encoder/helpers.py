@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,10 +44,12 @@ def rung(width: int, height: int, crf: float, kbps: float = 300.0, vmaf: float =
     return Rung(width, height, crf, kbps, vmaf, vmaf - 2, vmaf + 2, kbps * 0.9, kbps * 1.1)
 
 
-def rendition_of(encoded: EncodedRung, dynamic_range: str = "sdr") -> Rendition:
+def rendition_of(
+    encoded: EncodedRung, dynamic_range: str = "sdr", *, half_rate: bool = False
+) -> Rendition:
     """A rendition whose quality nobody looked at."""
     return Rendition(
-        rung=encoded.rung,
+        rung=replace(encoded.rung, half_rate=half_rate),
         codec=encoded.codec,
         codec_string=encoded.codec_string,
         path=encoded.path,

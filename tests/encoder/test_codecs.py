@@ -8,7 +8,7 @@ import pytest
 
 from pertitle.encoder.codecs import Cap, codec_named
 from pertitle.encoder.colour import BT709, Colour, source_colour
-from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.renditions import MIN_MAXRATE_KBPS, vbv_cap
 from pertitle.errors import UsageError
 from pertitle.records import Size, VideoStream
@@ -92,3 +92,19 @@ def test_tags_are_believed_and_complete_one_another() -> None:
         stream(primaries="bt709", transfer="bt709", matrix="bt709"), Size(640, 480)
     )
     assert full == BT709
+
+
+def test_segments_of_half_the_rate_start_at_the_same_frames() -> None:
+    for rate in (Fraction(50), Fraction(60000, 1001), Fraction(120), Fraction(59)):
+        for seconds in (4.0, 4.02, 2.03, 0.51):
+            assert gop_frames(seconds, rate) == 2 * gop_frames(seconds, rate / 2)
+
+
+def test_an_average_bitrate_takes_the_place_of_the_crf() -> None:
+    for name in ("h264", "hevc"):
+        options = codec_named(name).encoder_options(
+            preset=None, crf=23, gop=96, threads=2, cap=Cap(1500, 6000), kbps=700
+        )
+        assert options["b:v"] == "700k"
+        assert "crf" not in options
+        assert options["maxrate"] == "1500k"

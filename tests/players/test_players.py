@@ -21,7 +21,7 @@ from pertitle.encoder import (
     package,
 )
 from pertitle.encoder.codecs import codec_named
-from pertitle.encoder.prober import gop_frames
+from pertitle.encoder.grid import gop_frames
 from pertitle.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 

@@ -1,0 +1,65 @@
+"""Two passes to an average bitrate, and pictures at half the rate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pertitle.encoder import check_package, encode_renditions, package
+from pertitle.encoder.codecs import codec_named, prepared
+from pertitle.encoder.pictures import read_pictures
+from pertitle.tools import Toolbox
+from tests.conftest import MakeClip
+from tests.encoder.helpers import analysis_of, rendition_of, rung
+
+MOVING = "testsrc2=s=320x180:r={rate}:d={seconds},noise=alls=12:allf=t:all_seed=1"
+
+
+@pytest.mark.parametrize(("codec", "preset"), [("h264", "veryfast"), ("hevc", "ultrafast")])
+def test_two_passes_hold_the_average_bitrate(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, codec: str, preset: str
+) -> None:
+    clip = make_clip(MOVING.format(rate=25, seconds=4), "moving.mp4")
+    folder = tmp_path / "it's a: 100 %d"
+    folder.mkdir()
+    seen: list[float] = []
+    encoded = encode_renditions(
+        toolbox, analysis_of(clip), [rung(320, 180, 30, 900), rung(160, 90, 30, 250)],
+        codec=codec_named(codec), preset=preset, segment_seconds=2, vbv_ratio=2, folder=folder,
+        two_pass=True, on_progress=seen.append,
+    )  # fmt: skip
+    assert [one.frames for one in encoded] == [100, 100]
+    for one in encoded:
+        assert one.average_kbps == pytest.approx(one.rung.bitrate_kbps, rel=0.12)
+    assert seen == sorted(seen)
+    assert {path.suffix for path in folder.iterdir()} == {".mp4", ".json"}, "no logs stay behind"
+
+
+def test_rungs_of_half_the_rate_are_cut_at_the_same_moments(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(MOVING.format(rate=50, seconds=2.5), "fifty.mp4")
+    whole = analysis_of(clip)
+    wanted = rung(320, 180, 26, 2000), rung(160, 90, 30, 200)
+    renditions = []
+    for half_rate, one in zip((False, True), wanted, strict=True):
+        (made,) = encode_renditions(
+            toolbox, prepared(whole, "sdr", half_rate=half_rate), [one], codec=codec_named("h264"),
+            preset="ultrafast", segment_seconds=1, vbv_ratio=9, folder=tmp_path,
+        )  # fmt: skip
+        renditions.append(rendition_of(made, half_rate=half_rate))
+    assert [r.frames for r in renditions] == [125, 63]
+    full, half = (read_pictures(r.path) for r in renditions)
+    starts = [[t for t, k in zip(p.times, p.keys, strict=True) if k] for p in (full, half)]
+    assert starts[0] == starts[1] == [0, 1, 2]
+    rate = Fraction(50)
+    folder = tmp_path / "p"
+    made_package = package(
+        toolbox, renditions, (), folder=folder, segment_seconds=1, frame_rate=rate
+    )
+    check_package(folder, made_package, renditions, (), segment_seconds=1, frame_rate=rate)
+    master = (folder / "master.m3u8").read_text()
+    assert "FRAME-RATE=50.000" in master
+    assert "FRAME-RATE=25.000" in master

@@ -30,7 +30,7 @@ def analyse(
 
     Args:
         path_or_source: a file, or what :func:`pertitle.analysis.probe` said of it.
-        segment_seconds: length of a delivered segment, and so of a digest window.
+        segment_seconds: length of a delivered segment; no digest window is longer.
         crop: cut a letterbox away.
         tone_map: prepare an HDR source for an SDR ladder.
         on_progress: called with the share of the work done, 0 to 1.

@@ -14,8 +14,11 @@ from pertitle.records import Window
 WHOLE_SECONDS = 12.0
 """A title up to this length is its own digest."""
 BUDGET_SECONDS = 20.0
-FEATURE_SECONDS = 2.0
-"""Length of the stretch of each digest window on which features are measured."""
+WINDOW_SECONDS = 2.0
+"""Length of a window, or a segment if that is shorter: many short windows stand for a title of
+many shots better than few long ones, and each keyframe costs an encoder no more than its bits."""
+FEATURE_SECONDS = (2.0, 10.0)
+"""Most seconds of each window, and of all, on which features are measured."""
 MAX_CANDIDATES = 400
 MAX_ROUNDS = 8
 QUALITY_UNIT = 12.0
@@ -31,62 +34,59 @@ def choose_digest(
     rate: Fraction,
     segment_seconds: float,
 ) -> tuple[Window, ...]:
-    """Windows of one segment each, about 20 s in all, whose complexity is distributed like the
-    title's; a title of up to 12 s is one window, whole.
+    """Windows of about 2 s, about 20 s in all, whose complexity is distributed like the title's;
+    a title of up to 12 s is one window, whole.
 
-    Windows start at multiples of the segment length, so they hold exactly what a segment of the
-    delivered title will. The set is searched for whose mean and spread of every proxy (bytes of
-    the source's own coding, toy key size, rate and quality) are nearest the title's.
+    The set is searched for whose mean and spread of every proxy (bytes of the source's own coding,
+    toy key size, rate and quality) are nearest the title's.
 
     Args:
         looks: sampled places.
         spending: packet sizes, if the container lists them.
         duration: seconds of the title.
         rate: constant frame rate.
-        segment_seconds: length of a segment.
+        segment_seconds: length of a segment; no window is longer.
     """
-    gop = max(1, round(segment_seconds * rate))
+    size = max(1, round(min(segment_seconds, WINDOW_SECONDS) * rate))
     frames = max(1, round(duration * rate))
-    segments = frames // gop
-    count = max(1, round(BUDGET_SECONDS / float(gop / rate)))
-    if duration <= WHOLE_SECONDS or segments <= count:
+    length = float(size / rate)
+    count = max(1, round(BUDGET_SECONDS / length))
+    if duration <= WHOLE_SECONDS or frames // size <= count:
         return (Window(0.0, float(frames / rate)),)
-    length = float(gop / rate)
-    proxies = _proxies(looks, spending, segments, length)
-    chosen = _search(proxies, count)
-    return tuple(Window(float(i * gop / rate), length) for i in sorted(chosen))
+    chosen = _search(_proxies(looks, spending, frames // size, length), count)
+    return tuple(Window(float(i * size / rate), length) for i in sorted(chosen))
 
 
 def _proxies(
-    looks: Sequence[Look], spending: Spending | None, segments: int, length: float
+    looks: Sequence[Look], spending: Spending | None, places: int, length: float
 ) -> NDArray[np.float64]:
-    """What is known of every segment, shape (segments, 4): log2 bytes of the source's own coding,
+    """What is known of every place, shape (places, 4): log2 bytes of the source's own coding,
     toy key and rate in log2, and estimated quality in ``QUALITY_UNIT`` points; 0 if unknown."""
-    known = np.zeros((segments, 4))
+    known = np.zeros((places, 4))
     if spending is not None:
-        sizes = [spending.between(i * length, (i + 1) * length) for i in range(segments)]
+        sizes = [spending.between(i * length, (i + 1) * length) for i in range(places)]
         known[:, 0] = np.log2(np.array(sizes) + 200.0)
     if looks:
         times = np.array([look.glance.time for look in looks])
         values = [(look.key_bits, look.rate, look.quality / QUALITY_UNIT) for look in looks]
-        known[:, 1:] = _by_segment(times, np.array(values), segments, length)
+        known[:, 1:] = _by_place(times, np.array(values), places, length)
     return known
 
 
-def _by_segment(
-    times: NDArray[np.float64], values: NDArray[np.float64], segments: int, length: float
+def _by_place(
+    times: NDArray[np.float64], values: NDArray[np.float64], places: int, length: float
 ) -> NDArray[np.float64]:
-    """Mean of the samples in each segment, or between those around it if it has none."""
-    middles = (np.arange(segments) + 0.5) * length
+    """Mean of the samples in each place, or between those around it if it has none."""
+    middles = (np.arange(places) + 0.5) * length
     result = np.stack([np.interp(middles, times, column) for column in values.T], axis=1)
-    places = (times / length).astype(np.intp)
-    for segment in np.unique(places[places < segments]):
-        result[segment] = values[places == segment].mean(axis=0)
+    sampled = (times / length).astype(np.intp)
+    for place in np.unique(sampled[sampled < places]):
+        result[place] = values[sampled == place].mean(axis=0)
     return result
 
 
 def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
-    """Pick ``count`` segments: one from each stratum of overall complexity, then exchanges that
+    """Pick ``count`` places: one from each stratum of overall complexity, then exchanges that
     lower the distance to the title until none does. Deterministic."""
     title = _Title(proxies, count)
     spread = proxies.std(axis=0)
@@ -112,13 +112,13 @@ def _search(proxies: NDArray[np.float64], count: int) -> list[int]:
 
 
 def _means(proxies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over segments, axis -2: rates add up as rates, not as their logarithms."""
+    """Means over places, axis -2: rates add up as rates, not as their logarithms."""
     rates = np.log2(np.exp2(proxies[..., :3]).mean(axis=-2))
     return np.concatenate([rates, proxies[..., 3:].mean(axis=-2)], axis=-1)
 
 
 class _Title:
-    """The title's complexity, and how unlike it sets of segments are."""
+    """The title's complexity, and how unlike it sets of places are."""
 
     def __init__(self, proxies: NDArray[np.float64], count: int) -> None:
         self._proxies = proxies
@@ -130,7 +130,7 @@ class _Title:
         """Squared errors of the mean rates and quality, of quantiles and of the spread in time.
 
         Args:
-            sets: indices of segments, shape (sets, count).
+            sets: indices of places, shape (sets, count).
 
         Returns:
             One distance a set.
@@ -148,16 +148,16 @@ class _Title:
 
 
 def feature_windows(digest: Sequence[Window]) -> tuple[Window, ...]:
-    """The stretches of the digest that features are measured on: the middle 2 s of each
-    window; of a single long window, one every 4 s."""
-    if len(digest) == 1 and digest[0].duration > 2 * FEATURE_SECONDS:
+    """The stretches of the digest that features are measured on: the middle of each window; of a
+    single long window, 2 s every 4 s."""
+    most, total = FEATURE_SECONDS
+    if len(digest) == 1 and digest[0].duration > 2 * most:
         whole = digest[0]
         count = min(5, max(1, round(whole.duration / 4)))
         step = whole.duration / count
         digest = [Window(whole.start + i * step, step) for i in range(count)]
+    longest = min(most, total / len(digest))
     return tuple(
-        Window(
-            w.start + max(0.0, w.duration - FEATURE_SECONDS) / 2, min(w.duration, FEATURE_SECONDS)
-        )
+        Window(w.start + max(0.0, w.duration - longest) / 2, min(w.duration, longest))
         for w in digest
     )

@@ -31,29 +31,24 @@ def gop_frames(segment_seconds: float, frame_rate: Fraction) -> int:
     return max(1, round(segment_seconds * frame_rate))
 
 
-def digest_spans(analysis: Analysis, segment_seconds: float) -> tuple[Span, ...]:
-    """The digest's windows in frames.
-
-    A title that is its own digest is one span of its real length; otherwise each window is
-    exactly one GOP, so that the digest's keyframes come as often as the title's.
-    """
+def digest_spans(analysis: Analysis) -> tuple[Span, ...]:
+    """The digest's windows in frames, all equally long; the whole title if that is its digest."""
     rate = analysis.treatment.frame_rate
     total = max(1, round(analysis.source.duration * rate))
-    gop = gop_frames(segment_seconds, rate)
-    covered = sum(round(window.duration * rate) for window in analysis.digest)
-    if covered >= total - 1 or len(analysis.digest) * gop >= total:
+    length = max(1, round(analysis.digest[0].duration * rate))
+    if len(analysis.digest) * length >= total - 1:
         return (Span(0, total),)
     spans: list[Span] = []
     free = 0
     for window in sorted(analysis.digest, key=lambda w: w.start):
-        first = max(free, min(round(window.start * rate), total - gop))
-        spans.append(Span(first, gop))
-        free = first + gop
+        first = max(free, min(round(window.start * rate), total - length))
+        spans.append(Span(first, length))
+        free = first + length
     # Windows pushed over the end by their neighbours move back, the last one first.
     limit = total
     for i in range(len(spans) - 1, -1, -1):
-        first = min(spans[i].first, limit - gop)
-        spans[i] = Span(first, gop)
+        first = min(spans[i].first, limit - length)
+        spans[i] = Span(first, length)
         limit = first
     return tuple(spans)
 
@@ -87,7 +82,7 @@ class DigestProber:
         self._digest = scratch / "digest.mkv"
         rate = analysis.treatment.frame_rate
         self._gop = gop_frames(segment_seconds, rate)
-        self._spans = digest_spans(analysis, segment_seconds)
+        self._spans = digest_spans(analysis)
         self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
 
     def __enter__(self) -> DigestProber:
@@ -127,8 +122,8 @@ class DigestProber:
     def measure(self, height: int, crf: float) -> Probe:
         """Encode the digest and measure its bitrate in the title, and its VMAF at the display.
 
-        The bitrate is that of one keyframe a segment, whatever share of keyframes the digest
-        holds; a title shorter than a segment has its one.
+        Every window starts with a keyframe. The bitrate is that of one keyframe a segment,
+        whatever share of keyframes the digest holds; a title shorter than a segment has its one.
 
         Raises:
             UsageError: the height is above the source's.
@@ -146,7 +141,7 @@ class DigestProber:
             [(crf, path)],
             self._codec,
             preset=self._preset,
-            gop=self._gop,
+            gop=self._gop if len(self._spans) == 1 else self._spans[0].frames,
             threads=self._toolbox.threads,
         )
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pertitle.errors import ModelError
@@ -10,7 +9,6 @@ from pertitle.ladder import store
 from pertitle.ladder.surface import SurfaceModel
 
 MODELS = Path(__file__).parent / "models"
-_FALLBACK = "h264"
 
 
 def trained_codec(path: Path) -> str:
@@ -25,19 +23,12 @@ def trained_codec(path: Path) -> str:
 def load_model(codec: str, path: Path | None = None) -> SurfaceModel:
     """The model of a codec, shipped or from a file.
 
-    Without a shipped model of the codec, H.264's surface answers in its place; its plans say so
-    and believe less in it.
-
     Raises:
         ModelError: missing, damaged, of another version or of another codec.
     """
-    if path is not None:
-        model = store.read(Path(path))
-        if model.codec != codec:
-            raise ModelError(f"model {Path(path).name} is of codec {model.codec}, not {codec}")
-        return model
-    shipped = MODELS / f"{codec}.npz"
-    if shipped.exists():
-        return store.read(shipped)
-    model = store.read(MODELS / f"{_FALLBACK}.npz")
-    return replace(model, codec=codec, meta={**model.meta, "trained_codec": model.codec})
+    if path is None:
+        return store.read(MODELS / f"{codec}.npz")
+    model = store.read(Path(path))
+    if model.codec != codec:
+        raise ModelError(f"model {Path(path).name} is of codec {model.codec}, not {codec}")
+    return model

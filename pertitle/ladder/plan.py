@@ -30,7 +30,7 @@ Measure = Callable[[int, float], Probe]
 
 _COST_POWER = 0.25
 """How much a probe's price (pixels a frame) counts against what it tells."""
-_UNTRAINED = {"preset": 2.0, "quality_model": 4.0, "codec": 4.0}
+_UNTRAINED = {"preset": 2.0, "quality_model": 4.0}
 """Variance factors for what the model was not trained on."""
 _SURE = 1.0
 """Probing may stop once the rungs' expected VMAF error is below this many points per per cent of
@@ -110,7 +110,7 @@ def plan_ladder(
     check_options(options, crf_range, crf_step)
     heights = candidate_heights(options, title.size.height)
     grid = Grid.of(model.axes, title, heights, crf_range, crf_step)
-    inflate, notes = unfamiliar(model, title, preset, quality_model)
+    inflate, notes = unfamiliar(model, preset, quality_model)
     belief = model.prior(title, inflate=inflate)
     probes: list[Probe] = []
     while measure is not None and len(probes) < options.max_probes:
@@ -133,19 +133,11 @@ def plan_ladder(
     )
 
 
-def unfamiliar(
-    model: SurfaceModel, title: TitleContext, preset: str, quality_model: str
-) -> tuple[float, list[str]]:
+def unfamiliar(model: SurfaceModel, preset: str, quality_model: str) -> tuple[float, list[str]]:
     """What of a request the model was not trained on: variance factor, and notes for people."""
     inflate, notes = 1.0, []
-    asked = {"codec": title.codec, "preset": preset, "quality_model": quality_model}
-    trained = {
-        "codec": model.meta.get("trained_codec", model.codec),
-        "preset": model.preset,
-        "quality_model": model.quality_model,
-    }
-    if asked["codec"] != trained["codec"]:
-        asked["preset"] = trained["preset"]  # presets of two encoders cannot be compared
+    asked = {"preset": preset, "quality_model": quality_model}
+    trained = {"preset": model.preset, "quality_model": model.quality_model}
     for name, value in asked.items():
         if value != trained[name]:
             inflate *= _UNTRAINED[name]

@@ -107,10 +107,6 @@ class SurfaceModel:
         """Write plain arrays and JSON metadata (npz, no pickled objects)."""
         store.write(path, self)
 
-    def retitled(self, codec: str) -> SurfaceModel:
-        """The same surface under another codec's name, for a codec without a model."""
-        return replace(self, codec=codec)
-
 
 def observe(
     axes: Axes, table: TitleTable, noise: Noise, untold: tuple[float, float]

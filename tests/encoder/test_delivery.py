@@ -319,12 +319,12 @@ def test_bursts_score_as_the_whole_digest_does(
     assert found[0] != found[1]
 
 
-def test_digest_windows_are_whole_gops_inside_the_title(delivered: Delivered) -> None:
+def test_digest_windows_lie_apart_inside_the_title(delivered: Delivered) -> None:
     source = replace(delivered.analysis.source, duration=60.0)
     analysis = replace(
         delivered.analysis, source=source, digest=(Window(3, 4), Window(57.5, 4), Window(55, 4))
     )
-    spans = digest_spans(analysis, 4)
+    spans = digest_spans(analysis)
     assert [span.frames for span in spans] == [100] * 3
     assert [span.first for span in spans] == [75, 1300, 1400]
-    assert digest_spans(replace(analysis, digest=(Window(0, 60),)), 4)[0].frames == 1500
+    assert digest_spans(replace(analysis, digest=(Window(0, 60),)))[0].frames == 1500

@@ -137,7 +137,11 @@ def test_model_files_of_other_kinds_are_refused_in_one_line(
         load_model("hevc", tmp_path / "h264.npz")
 
 
-def test_a_codec_without_a_model_borrows_one_and_says_so(tmp_path: Path) -> None:
-    borrowed = load_model("a-codec-nobody-trained")
-    assert borrowed.codec == "a-codec-nobody-trained"
-    assert borrowed.meta["trained_codec"] == "h264"
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
+def test_every_codec_has_a_shipped_model_that_expects_sane_curves(codec: str) -> None:
+    model = load_model(codec)
+    assert model.codec == codec
+    seen = model.prior(title_context(Size(1280, 720))).predict(720, model.axes.crfs)
+    assert np.all(np.diff(seen.bitrate_kbps) < 0)
+    assert np.all(np.diff(seen.vmaf) <= 0)
+    assert seen.vmaf[0] > 85 > seen.vmaf[-1]

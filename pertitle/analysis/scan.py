@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,13 +130,17 @@ def look_around(
 def _look(decode: Decoder, time: float, frame_rate: float) -> Look | None:
     taken: list[tuple[float, list[Plane]]] = []
     place: float | None = None
+    passed: tuple[float, Any] | None = None
     for when, frame in decode.frames(time, reach=LOOK_REACH):
         place = when if place is None else place
+        passed = (when, frame)
         if when < min(time, place + LOOK_REACH) - LOOK_SLACK:
             continue
         taken.append((when, planes_of(frame)))
         if len(taken) == 4:
             break
+    if not taken and passed is not None:  # the last picture begins before the place
+        taken.append((passed[0], planes_of(passed[1])))
     if not taken:
         return None
     first = taken[0][1][0]

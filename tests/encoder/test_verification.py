@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
 from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
 from pertitle.encoder.codecs import codec_named
@@ -106,6 +107,35 @@ def test_a_sampled_interval_holds_the_exact_score(
     assert first.low < first.vmaf < first.high
     assert second.vmaf < first.vmaf
     assert first.worst == min(first.worst, first.vmaf)
+
+
+def test_an_independent_meter_agrees(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ffmpeg-quality-metrics, with a model file of its own, on the whole files."""
+    clip = make_clip(GRAPH.replace("setsar=1", "scale=320:180,setsar=1"), "meter.mkv", "-c:v",
+                     "libx264", "-preset", "ultrafast", "-crf", "8")  # fmt: skip
+    title = replace(analysis_of(clip), shots=(Shot(0, 4), Shot(4, 8), Shot(8, 12)))
+    (one,) = encode_renditions(
+        toolbox, title, [rung(320, 180, 30, 150)], codec=H264, preset="veryfast",
+        segment_seconds=1, vbv_ratio=8, folder=tmp_path,
+    )  # fmt: skip
+    meter = FfmpegQualityMetrics(
+        str(clip), str(one.path), framerate=25.0, threads=2, ffmpeg_path=toolbox.ffmpeg
+    )
+    scores = [frame["vmaf"] for frame in meter.calculate(metrics=["vmaf"])["vmaf"]]
+    assert len(scores) == 300
+    mean = float(np.mean(scores))
+    with Verifier(
+        toolbox, title, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+        exact = verifier.verify(one.path)
+        monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
+        monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
+        sampled = verifier.verify(one.path, VerifyOptions(half_width=50))
+    assert exact.vmaf == pytest.approx(mean, abs=0.1)
+    assert sampled.frames < 300
+    assert sampled.low <= mean <= sampled.high
 
 
 def test_few_frames_tell_v1_xpsnr_and_banding_of_all(

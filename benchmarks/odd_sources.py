@@ -177,7 +177,7 @@ CASES: dict[str, Case] = {
                      size="1024x576", colour=PAL),
     "ntsc": Case("720×480 with pixels of 8:9", "ntsc.mkv",
                  lavfi(f"{plain('30000/1001', 0.6, '720x480')},setsar=8/9", *X264, *YUV),
-                 size="640x480", colour=NTSC),
+                 size="720x540", colour=NTSC),
     "odd-size": Case("321×181, 4:4:4", "odd.mkv",
                      lavfi(plain(size="321x181"), *X264, "-pix_fmt", "yuv444p")),
     "portrait": Case("portrait 180×320", "tall.mp4", lavfi(plain(size="180x320"), *X264, *YUV),

@@ -36,8 +36,8 @@ def measure(toolbox: Toolbox, clip: Path, table: Path) -> None:
     """Append what the analysis sees of a clip in every way it is not yet known in."""
     known = set()
     if table.exists():
-        with table.open() as lines:
-            known = {(row["clip"], row["way"]) for row in map(json.loads, lines)}
+        with table.open() as rows_of:
+            known = {(row["clip"], row["way"]) for row in map(json.loads, rows_of)}
     source = probe(clip)
     for way, factor, kernel in WAYS:
         lines = round(source.size.height * factor / 2) * 2
@@ -68,8 +68,8 @@ def measure(toolbox: Toolbox, clip: Path, table: Path) -> None:
 def report(table: Path) -> None:
     """Print how many pictures of each kind are taken for upscales, and by how much."""
     found: dict[str, list[tuple[int, int, int | None]]] = defaultdict(list)
-    with table.open() as lines:
-        for row in map(json.loads, lines):
+    with table.open() as rows_of:
+        for row in map(json.loads, rows_of):
             said = native_lines(row["lines"], row)
             found[row["way"]].append((row["true"], row["lines"], said))
     print(f"{'pictures':24} {'clips':>5} {'capped':>7} {'below the true lines':>21}")

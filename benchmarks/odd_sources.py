@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -267,7 +268,8 @@ def look(path: Path) -> Picture:
 def hdr_metadata(frame: av.VideoFrame) -> dict[str, tuple[Fraction | int, ...]]:
     """Mastering display (AVMasteringDisplayMetadata) and light level, by kind."""
     found: dict[str, tuple[Fraction | int, ...]] = {}
-    for data in frame.side_data:
+    entries: Any = frame.side_data  # a mapping by its type, but it yields the data itself
+    for data in entries:
         kind = str(getattr(data, "type", data)).rpartition("Type.")[2].partition(":")[0]
         if kind == MASTERING:
             # Ten rationals: three primaries, the white point, least and greatest luminance.

@@ -13,16 +13,6 @@ from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from pertitle import compare, events
@@ -55,6 +45,8 @@ def view_for(quiet: bool, verbose: bool) -> View:
     if quiet:
         return LineView(console, errors_only=True)
     if console.is_terminal and not verbose:
+        from pertitle.live import LiveView
+
         return LiveView(console)
     return LineView(console, verbose=verbose)
 
@@ -154,80 +146,6 @@ def rendition_words(rendition: object) -> str:
     )
 
 
-class LiveView:
-    """Progress bars: the batch, and the present stage of every title in work."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[text]}", style="dim"),
-            MofNCompleteColumn()
-            if console.width >= 120
-            else TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            expand=True,
-        )
-        self._batch: TaskID | None = None
-        self._stages: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
-
-    def handle(self, event: events.Event) -> None:
-        match event:
-            case events.BatchStarted(titles):
-                self._batch = self._progress.add_task("titles", total=len(titles), text="")
-            case events.StageStarted(title, stage, total, _):
-                self._start_stage(title, stage, total)
-            case events.StageProgress(title, _, done, text):
-                if title in self._stages:
-                    self._progress.update(self._stages[title], completed=done, text=escape(text))
-            case events.TitleSkipped(title):
-                self._advance(title)
-                self.say(f"{title}: already delivered")
-            case events.TitleFailed(title, failure):
-                self._advance(title)
-                where = f"[bold red]{escape(title)}: failed in {failure.stage}:[/]"
-                self._console.print(f"{where} {escape(failure.message)}", highlight=False)
-            case events.TitleDone(title, result):
-                self._advance(title)
-                self._console.print(title_table(result))
-            case events.Notice(title, message):
-                self.say(f"{title}: note: {message}")
-            case events.BatchDone(result):
-                self.say(summary_line(result))
-
-    def _start_stage(self, title: str, stage: str, total: float) -> None:
-        short = title if len(title) <= 24 else title[:23] + "…"
-        description = f"{escape(short)} {stage}"
-        if title in self._stages:
-            self._progress.remove_task(self._stages[title])
-        self._stages[title] = self._progress.add_task(description, total=total or None, text="")
-
-    def _advance(self, title: str) -> None:
-        if title in self._stages:
-            self._progress.remove_task(self._stages.pop(title))
-        if self._batch is not None:
-            self._progress.advance(self._batch)
-
-
 # --- tables ---------------------------------------------------------------------------------
 
 
@@ -250,6 +168,20 @@ def title_table(result: TitleResult) -> Table:
             "exact" if half == 0 else f"{half:.1f}",
         )
     return table
+
+
+def title_line(result: TitleResult) -> str:
+    """A delivered title in one line."""
+    rates = [r.average_kbps for r in result.renditions]
+    scores = [r.verification.vmaf for r in result.renditions]
+    heights = [r.rung.height for r in result.renditions]
+    missed = sum(not r.on_target for r in result.renditions)
+    return (
+        f"{result.name}: {len(rates)} rung{'s' * (len(rates) != 1)},"
+        f" {max(heights)}p to {min(heights)}p, {max(rates):.0f} to {min(rates):.0f} kbit/s,"
+        f" VMAF {max(scores):.1f} to {min(scores):.1f}"
+        + (f", {missed} off target" if missed else "")
+    )
 
 
 def batch_table(titles: Sequence[TitleResult]) -> Table:

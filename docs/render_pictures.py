@@ -1,0 +1,153 @@
+"""Draws the pictures of the documentation from the bundled samples.
+
+    python docs/render_pictures.py --work FOLDER [--chromium PROGRAM]
+
+Delivers the samples into FOLDER (an interrupted or repeated call continues), plans one of them
+with growing numbers of probes, and writes docs/pictures/*.svg. With a Chromium it also takes the
+screenshots of the reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import pertitle
+from pertitle.process import SubprocessRunner
+from pertitle.records import LadderOptions, Options, TitleResult
+from pertitle.report import chart, words
+from pertitle.report.curves import RateQuality, draw
+from pertitle.report.fixed import compare_with_fixed, own_points
+from pertitle.report.markup import Markup, tag
+
+HERE = Path(__file__).parent
+SAMPLES = HERE.parent / "samples"
+PICTURES = HERE / "pictures"
+PROBED = "titles"
+PROBES = (0, 2, 6)
+"""Numbers of probes whose belief is drawn."""
+SCREENS = {"report": (f"{PROBED}/report.html", 1180, 1500), "batch": ("index.html", 1180, 900)}
+"""Screenshots: page, width and height of the window."""
+DRAWN = (
+    "svg", ".grid", ".s0", ".s4", ".band", ".curve", ".leader", ".hull", ".probe", ".rung",
+    ".whisker", ".real", ".fixed",
+)  # fmt: skip
+"""Beginnings of the style sheet's rules that a drawing needs."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("--work", type=Path, required=True, help="folder to deliver samples into")
+    parser.add_argument("--chromium", default="", help="also take screenshots with this program")
+    arguments = parser.parse_args()
+    batch = pertitle.run([SAMPLES], arguments.work)
+    PICTURES.mkdir(exist_ok=True)
+    _write("ladders.svg", ladders(batch.titles))
+    for count in PROBES:
+        options = Options(ladder=LadderOptions(max_probes=count, tolerance=0.0))
+        plan = pertitle.plan(SAMPLES / f"{PROBED}.mp4", options)
+        subject = RateQuality(replace(plan.ladder, rungs=()), (), None)
+        _write(f"belief-{count}.svg", draw(subject, 560, 300, key=f"b{count}"))
+    _write("flow.svg", flow())
+    if arguments.chromium:
+        for name, (page, width, height) in SCREENS.items():
+            _screenshot(arguments.chromium, arguments.work / page, name, width, height)
+
+
+def _write(name: str, drawing: Markup) -> None:
+    """A drawing as a file of its own: with the light colours of the reports, on their paper."""
+    style = resources.files("pertitle.report").joinpath("assets", "page.css").read_text()
+    colours, rules = style[: style.index("\n}\n") + 3], style.splitlines(keepends=True)
+    kept = colours + "".join(line for line in rules if line.startswith(DRAWN))
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    text = drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    text = text.replace(">", f"><style>{kept}</style>{ground}", 1)
+    (PICTURES / name).write_text(text + "\n", encoding="utf-8")
+
+
+def ladders(titles: Sequence[TitleResult]) -> Markup:
+    """The delivered ladders of several titles in one chart, and the fixed ladder on each."""
+    area = chart.frame(840, 400, (60.0, 12_000.0), (40.0, 100.0), margins=(26, 70, 40, 40),
+                       log_x=True)  # fmt: skip
+    parts: list[object] = []
+    ends = []
+    for index, title in enumerate(titles):
+        color = f"s{index}"
+        points = sorted(own_points(title.plan.ladder, title.renditions))
+        places = [area.place(point) for point in points]
+        parts.append(tag("path", d=chart.line(places), class_=f"curve {color}"))
+        parts += [tag("circle", cx=x, cy=y, r=4.5, class_=f"real {color}") for x, y in places]
+        comparison = compare_with_fixed(title.plan.ladder, title.renditions)
+        if comparison is not None:
+            fixed = [area.place((r.bitrate_kbps, r.vmaf)) for r in comparison.rungs
+                     if r.vmaf >= 40]  # fmt: skip
+            parts += [tag("path", d=f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z", class_=f"rung {color}")
+                      for x, y in fixed]  # fmt: skip
+        ends.append((title.name, places[0], color))
+    for name, (x, y), color in ends:
+        parts.append(tag("text", name, x=x - 8, y=y + 4, class_=f"label end {color}"))
+    legend = "● the title's own rungs, measured   □ the fixed ladder up to 720 lines"
+    parts.append(tag("text", legend, x=area.right, y=area.top - 8, class_="name end"))
+    return tag(
+        "svg",
+        tag("title", "Ladders of the three samples and the fixed ladder"),
+        chart.axes(
+            area,
+            x_title="bitrate, kbit/s",
+            y_title="VMAF",
+            x_ticks=[(v, words.grouped(v)) for v in area.x.ticks(9)],
+            y_ticks=[(v, f"{v:g}") for v in area.y.ticks(6)],
+        ),
+        parts,
+        viewbox="0 0 840 400",
+    )
+
+
+STAGES = (
+    ("analysis", "shots, digest,", "features, defects"),
+    ("predict", "curves of all", "heights, unsure"),
+    ("probe", "encode the digest", "where it helps most"),
+    ("ladder", "hull, rungs", "with intervals"),
+    ("encode", "all rungs from", "one decode"),
+    ("verify", "VMAF of each rung", "at the display"),
+    ("package", "CMAF for", "HLS and DASH"),
+)
+
+
+def flow() -> Markup:
+    """The way of a title, with its two loops."""
+    width, gap, top = 122, 16, 34
+    parts: list[object] = []
+    for index, (name, *lines) in enumerate(STAGES):
+        x = 6 + index * (width + gap)
+        parts.append(tag("rect", x=x, y=top, width=width, height=66, rx=7, class_="rung s0"))
+        parts.append(tag("text", name, x=x + width / 2, y=top + 22, class_="label mid s0"))
+        parts += [
+            tag("text", line, x=x + width / 2, y=top + 40 + 15 * i, class_="mid")
+            for i, line in enumerate(lines)
+        ]
+        if index:
+            middle = top + 33
+            parts.append(tag("path", d=f"M{x - gap} {middle}h{gap - 1}m-5 -4l5 4l-5 4",
+                             class_="curve s0"))  # fmt: skip
+    for first, last, text in ((1, 2, "until sure enough"), (4, 5, "until on target")):
+        a, b = (6 + i * (width + gap) + width / 2 for i in (first, last))
+        parts.append(tag("path", d=f"M{b} {top}v-16H{a}v15m-4 -6l4 6l4 -6", class_="curve s1"))
+        parts.append(tag("text", text, x=(a + b) / 2, y=top - 22, class_="mid"))
+    total = 12 + len(STAGES) * (width + gap) - gap
+    return tag("svg", tag("title", "From source to package"), parts, viewbox=f"0 0 {total} 108")
+
+
+def _screenshot(program: str, page: Path, name: str, width: int, height: int) -> None:
+    SubprocessRunner().run([
+        program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--window-size={width},{height}", f"--screenshot={PICTURES / name}.png",
+        page.absolute().as_uri(),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """When a batch will be done, from its events alone.
 
 A title's work is taken as proportional to its pictures: those of the digest, which are probed, and
-all of them, which are delivered, each at the source's size and at the display where VMAF looks. How
-far a title is follows from shares of the stages; both the shares and the seconds a unit of work
+all of them, which are delivered, each at the source's size and at the display where VMAF looks. Of
+titles not looked at yet only the files' sizes are known. How far a title is follows from shares of the stages; both the shares and the seconds a unit of work
 takes are learned from what the batch has done so far. What is left is put onto the workers in
 order, as the batch will do.
 """
@@ -33,6 +33,14 @@ def work_of(analysis: Analysis) -> float:
     return pixels * seconds * float(treatment.frame_rate)
 
 
+def _factor(size: float, usual: float) -> float:
+    """How much more work a file of this size is than a usual one.
+
+    Bitrates of sources differ as much as their lengths, so a size tells half of it.
+    """
+    return min(4.0, max(0.25, (size / usual) ** 0.5)) if size > 0 and usual > 0 else 1.0
+
+
 @dataclass
 class Progress:
     """Where one title is: its stage, how far in it, and how far in the title (0 to 1)."""
@@ -43,6 +51,7 @@ class Progress:
     total: float = 0.0
     done: float = 0.0
     duration: float = 0.0
+    bytes: int = 0
     work: float | None = None
     share: float = 0.0
     seen: set[str] = field(default_factory=set)
@@ -64,9 +73,11 @@ class Estimate:
     def handle(self, event: events.Event, now: float) -> None:
         """Take in an event that happened at ``now`` (seconds on any one clock)."""
         match event:
-            case events.BatchStarted(titles):
+            case events.BatchStarted(titles, sizes):
                 self._began = now
                 self.titles = {name: Progress() for name in titles}
+                for name, size in zip(titles, sizes, strict=False):
+                    self.titles[name].bytes = size
             case events.StageStarted(title, stage, total, _):
                 entry = self._entry(title)
                 entry.started = now if entry.started is None else entry.started
@@ -89,9 +100,9 @@ class Estimate:
                 self._spent.append(result.seconds)
             case _:
                 return
-        if (name := getattr(event, "title", None)) in self.titles:
-            entry = self.titles[name]
-            entry.share = max(entry.share, self._share(entry))
+        for entry in self.titles.values():
+            if entry.active:
+                entry.share = max(entry.share, self._share(entry))
 
     def _entry(self, title: str) -> Progress:
         return self.titles.setdefault(title, Progress())
@@ -118,11 +129,13 @@ class Estimate:
         return min(0.99, before + shares.get(entry.stage, 0.0) * inside)
 
     def _works(self) -> dict[str, float]:
-        """Work of every title; of those not looked at yet, the mean of the others."""
-        known = [entry.work for entry in self.titles.values() if entry.work is not None]
-        mean = sum(known) / len(known) if known else 1.0
+        """Work of every title; where it is not looked at yet, from its file's size."""
+        known = [entry for entry in self.titles.values() if entry.work is not None]
+        mean = sum(entry.work or 0.0 for entry in known) / len(known) if known else 1.0
+        size = sum(entry.bytes for entry in known) / len(known) if known else 0.0
         return {
-            name: mean if entry.work is None else entry.work for name, entry in self.titles.items()
+            name: mean * _factor(entry.bytes, size) if entry.work is None else entry.work
+            for name, entry in self.titles.items()
         }
 
     @property

@@ -20,9 +20,10 @@ STAGES = ("analysis", "probing", "encoding", "verification", "audio", "packaging
 
 @dataclass(frozen=True)
 class BatchStarted:
-    """The inputs are known: names of the titles, in order."""
+    """The inputs are known: names of the titles, in order, and the sizes of their files."""
 
     titles: tuple[str, ...]
+    bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def _run(
     toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs))
     cache = cache_for(options)
     with locked(out):
-        emit(events.BatchStarted(tuple(title.name for title in titles)))
+        emit(events.BatchStarted(tuple(t.name for t in titles), tuple(map(_size, titles))))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
@@ -249,6 +249,14 @@ def _run(
         write_json(out / "batch.json", {"version": RESULT_VERSION, **to_json(result)})
     emit(events.BatchDone(result))
     return result
+
+
+def _size(title: Title) -> int:
+    """Bytes of the file; 0 if it cannot be told, which the title itself will report."""
+    try:
+        return title.path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _guarded(

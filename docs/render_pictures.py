@@ -2,22 +2,21 @@
 
     python docs/render_pictures.py --work FOLDER [--chromium PROGRAM]
 
-Delivers the samples into FOLDER (an interrupted or repeated call continues), plans one of them
-with growing numbers of probes, and writes docs/pictures/*.svg. With a Chromium it also takes the
-screenshots of the reports.
+Plans the samples, one of them with growing numbers of probes, and writes docs/pictures/*.svg. With
+a Chromium it also delivers that one into FOLDER and takes a screenshot of its report.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pertitle
 from pertitle.process import SubprocessRunner
-from pertitle.records import LadderOptions, Options, TitleResult
+from pertitle.records import LadderOptions, LadderPlan, Options
 from pertitle.report import chart, words
 from pertitle.report.curves import RateQuality, draw
 from pertitle.report.fixed import compare_with_fixed, own_points
@@ -29,8 +28,9 @@ PICTURES = HERE / "pictures"
 PROBED = "titles"
 PROBES = (0, 2, 6)
 """Numbers of probes whose belief is drawn."""
-SCREENS = {"report": (f"{PROBED}/report.html", 1180, 1500), "batch": ("index.html", 1180, 900)}
-"""Screenshots: page, width and height of the window."""
+ALL = ("titles", "motion", "night")
+WINDOW = 1180, 1500
+"""Width and height of the screenshot."""
 DRAWN = (
     "svg", ".grid", ".s0", ".s4", ".band", ".curve", ".leader", ".hull", ".probe", ".rung",
     ".whisker", ".real", ".fixed",
@@ -39,22 +39,21 @@ DRAWN = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--work", type=Path, required=True, help="folder to deliver samples into")
-    parser.add_argument("--chromium", default="", help="also take screenshots with this program")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder to deliver into")
+    parser.add_argument("--chromium", default="", help="also take the screenshot with this program")
     arguments = parser.parse_args()
-    batch = pertitle.run([SAMPLES], arguments.work)
     PICTURES.mkdir(exist_ok=True)
-    _write("ladders.svg", ladders(batch.titles))
+    _write("flow.svg", flow())
     for count in PROBES:
         options = Options(ladder=LadderOptions(max_probes=count, tolerance=0.0))
         plan = pertitle.plan(SAMPLES / f"{PROBED}.mp4", options)
         subject = RateQuality(replace(plan.ladder, rungs=()), (), None)
         _write(f"belief-{count}.svg", draw(subject, 560, 300, key=f"b{count}"))
-    _write("flow.svg", flow())
+    _write("ladders.svg", ladders({n: pertitle.plan(SAMPLES / f"{n}.mp4").ladder for n in ALL}))
     if arguments.chromium:
-        for name, (page, width, height) in SCREENS.items():
-            _screenshot(arguments.chromium, arguments.work / page, name, width, height)
+        pertitle.run([SAMPLES / f"{PROBED}.mp4"], arguments.work)
+        _screenshot(arguments.chromium, arguments.work / PROBED / "report.html", "report")
 
 
 def _write(name: str, drawing: Markup) -> None:
@@ -68,28 +67,28 @@ def _write(name: str, drawing: Markup) -> None:
     (PICTURES / name).write_text(text + "\n", encoding="utf-8")
 
 
-def ladders(titles: Sequence[TitleResult]) -> Markup:
-    """The delivered ladders of several titles in one chart, and the fixed ladder on each."""
+def ladders(plans: Mapping[str, LadderPlan]) -> Markup:
+    """The planned ladders of several titles in one chart, and the fixed ladder on each."""
     area = chart.frame(840, 400, (60.0, 12_000.0), (40.0, 100.0), margins=(26, 70, 40, 40),
                        log_x=True)  # fmt: skip
     parts: list[object] = []
     ends = []
-    for index, title in enumerate(titles):
+    for index, (name, plan) in enumerate(plans.items()):
         color = f"s{index}"
-        points = sorted(own_points(title.plan.ladder, title.renditions))
-        places = [area.place(point) for point in points]
+        places = [area.place(point) for point in sorted(own_points(plan, ()))]
         parts.append(tag("path", d=chart.line(places), class_=f"curve {color}"))
         parts += [tag("circle", cx=x, cy=y, r=4.5, class_=f"real {color}") for x, y in places]
-        comparison = compare_with_fixed(title.plan.ladder, title.renditions)
-        if comparison is not None:
-            fixed = [area.place((r.bitrate_kbps, r.vmaf)) for r in comparison.rungs
-                     if r.vmaf >= 40]  # fmt: skip
-            parts += [tag("path", d=f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z", class_=f"rung {color}")
-                      for x, y in fixed]  # fmt: skip
-        ends.append((title.name, places[0], color))
+        comparison = compare_with_fixed(plan, ())
+        rungs = comparison.rungs if comparison else ()
+        fixed = [area.place((r.bitrate_kbps, r.vmaf)) for r in rungs if r.vmaf >= area.y.low]
+        parts += [
+            tag("path", d=f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z", class_=f"rung {color}")
+            for x, y in fixed
+        ]
+        ends.append((name, places[0], color))
     for name, (x, y), color in ends:
         parts.append(tag("text", name, x=x - 8, y=y + 4, class_=f"label end {color}"))
-    legend = "● the title's own rungs, measured   □ the fixed ladder up to 720 lines"
+    legend = "● the title's own rungs   □ the fixed ladder up to 720 lines"
     parts.append(tag("text", legend, x=area.right, y=area.top - 8, class_="name end"))
     return tag(
         "svg",
@@ -141,10 +140,10 @@ def flow() -> Markup:
     return tag("svg", tag("title", "From source to package"), parts, viewbox=f"0 0 {total} 108")
 
 
-def _screenshot(program: str, page: Path, name: str, width: int, height: int) -> None:
+def _screenshot(program: str, page: Path, name: str) -> None:
     SubprocessRunner().run([
         program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        f"--window-size={width},{height}", f"--screenshot={PICTURES / name}.png",
+        f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--screenshot={PICTURES / name}.png",
         page.absolute().as_uri(),
     ])  # fmt: skip
 

@@ -2,9 +2,9 @@
 
 A title's work is taken as proportional to its pictures: those of the digest, which are probed, and
 all of them, which are delivered, each at the source's size and at the display where VMAF looks. Of
-titles not looked at yet only the files' sizes are known. How far a title is follows from shares of the stages; both the shares and the seconds a unit of work
-takes are learned from what the batch has done so far. What is left is put onto the workers in
-order, as the batch will do.
+titles not looked at yet only the files' sizes are known. How far a title is follows from shares of
+the stages; both the shares and the seconds a unit of work takes are learned from what the batch has
+done so far. What is left is put onto the workers in order, as the batch will do.
 """
 
 from __future__ import annotations

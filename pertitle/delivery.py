@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from pertitle.encoder import (
     package,
 )
 from pertitle.encoder.codecs import Codec, codec_named, prepared
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
 from pertitle.events import OnEvent
 from pertitle.records import (
@@ -110,7 +111,11 @@ def deliver(
         )
     staged = space.staged("package")
     with steps.stage("packaging"):
-        board, bif = _storyboard(renditions, plan, options, toolbox, space.staged("storyboard"))
+        rate = analysis.treatment.frame_rate
+        grid = segment_grid(analysis.source.duration, rate, options.encode.segment_seconds)
+        board, bif = _storyboard(
+            renditions, rate, grid, options, toolbox, space.staged("storyboard")
+        )
         finished = package(
             toolbox,
             renditions,
@@ -129,6 +134,7 @@ def deliver(
             audio,
             segment_seconds=options.encode.segment_seconds,
             frame_rate=plan.analysis.treatment.frame_rate,
+            skipped=grid.skipped,
             subtitles=subtitles,
             storyboard=board,
             bif=bif is not None,
@@ -140,20 +146,24 @@ def deliver(
 
 def _storyboard(
     renditions: Sequence[Rendition],
-    plan: TitlePlan,
+    rate: Fraction,
+    grid: Grid,
     options: Options,
     toolbox: Toolbox,
     folder: Path,
 ) -> tuple[Storyboard, Path | None]:
     """Pictures for scrubbing, one a segment, and a BIF file if it is asked for."""
     chosen = smallest_fit(renditions)
-    rate = plan.analysis.treatment.frame_rate / (2 if chosen.rung.half_rate else 1)
-    gop = gop_frames(options.encode.segment_seconds, rate)
-    board = make_storyboard(toolbox, chosen, gop=gop, frame_rate=rate, folder=folder / "sheets")
+    if chosen.rung.half_rate:
+        rate, grid = rate / 2, grid.halved()
+    gop, skipped = grid.gop, grid.skipped
+    board = make_storyboard(
+        toolbox, chosen, gop=gop, skipped=skipped, frame_rate=rate, folder=folder / "sheets"
+    )
     if not options.bif:
         return board, None
     bif = folder / "storyboard.bif"
-    make_bif(toolbox, chosen, gop=gop, frame_rate=rate, target=bif)
+    make_bif(toolbox, chosen, gop=gop, skipped=skipped, frame_rate=rate, target=bif)
     return board, bif
 
 

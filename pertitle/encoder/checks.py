@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pertitle.encoder import commands
+from pertitle.encoder.grid import Grid
 from pertitle.encoder.pictures import Pictures, read_pictures
 from pertitle.errors import DeliveryError, ProcessError
 from pertitle.records import Size
@@ -22,13 +23,14 @@ def check_rendition(
     size: Size,
     frame_rate: Fraction,
     gop: int,
+    skipped: int | None = None,
     frames: int | None = None,
     decode: bool = True,
 ) -> Pictures:
     """Check one encoded rung.
 
-    Its pictures are evenly spaced from 0, keyframes stand at every multiple of ``gop``, all
-    pictures decode, and there are ``frames`` of them (None: not known before).
+    Its pictures are evenly spaced from 0, keyframes stand at every multiple of ``gop`` but
+    ``skipped``, all pictures decode, and there are ``frames`` of them (None: not known before).
 
     Raises:
         DeliveryError: one of these is not so.
@@ -40,7 +42,7 @@ def check_rendition(
     if frames is not None and pictures.frames != frames:
         raise DeliveryError(f"{name} has {pictures.frames} frames, not {frames}")
     check_times(name, pictures.times, frame_rate)
-    check_keyframes(name, pictures, gop)
+    check_keyframes(name, pictures, Grid(gop, skipped))
     if decode:
         decoded = count_decoded(toolbox, path)
         if decoded != pictures.frames:
@@ -62,16 +64,19 @@ def check_times(name: str, times: Sequence[Fraction], frame_rate: Fraction) -> N
             )
 
 
-def check_keyframes(name: str, pictures: Pictures, gop: int) -> None:
-    """Keyframes stand at every multiple of ``gop``.
+def check_keyframes(name: str, pictures: Pictures, grid: Grid) -> None:
+    """Keyframes stand at every start of a segment, and not at the one that is left out.
 
     Raises:
-        DeliveryError: one is missing.
+        DeliveryError: one is missing, or a segment would be cut in two.
     """
-    wanted = np.arange(0, pictures.frames, gop)
+    wanted = np.array(grid.starts(pictures.frames))
     missing = wanted[~pictures.keys[wanted]]
     if len(missing):
         raise DeliveryError(f"{name}: no keyframe at frame {missing[0]}")
+    skipped = grid.skipped
+    if skipped is not None and skipped < pictures.frames and pictures.keys[skipped]:
+        raise DeliveryError(f"{name}: a keyframe at frame {skipped}, where there should be none")
 
 
 def count_decoded(toolbox: Toolbox, path: Path) -> int:

@@ -54,6 +54,7 @@ class Codec:
         crf: float,
         gop: int,
         threads: int,
+        skipped: int | None = None,
         cap: Cap | None = None,
         kbps: float | None = None,
     ) -> dict[str, str]:
@@ -64,6 +65,7 @@ class Codec:
             crf: constant rate factor on the encoder's own scale.
             gop: frames from one forced keyframe to the next.
             threads: threads the encoder may use.
+            skipped: the forced keyframe that is left out.
             cap: bound of the bitrate ("capped CRF"), or None.
             kbps: average bitrate to hold in the place of the CRF, for two passes.
         """
@@ -71,7 +73,8 @@ class Codec:
             "c:v": self.encoder,
             "preset": preset or self.preset,
             **({"crf": f"{crf:g}"} if kbps is None else {"b:v": f"{kbps:.0f}k"}),
-            "force_key_frames": f"expr:not(mod(n,{gop}))",
+            "force_key_frames": f"expr:not(mod(n,{gop}))"
+            + ("" if skipped is None else f"*not(eq(n,{skipped}))"),
         }
         # Scene cuts may still become intra frames, but no decoder refresh happens outside the
         # grid: without a fixed grid the segments of two rungs would not line up.
@@ -88,9 +91,12 @@ class Codec:
                 "x265-params": f"log-level=error:open-gop=0:keyint=-1:min-keyint={never}"
                 f":pools={threads}:frame-threads=1",
             }
-        else:  # SVT-AV1 keeps to its own fixed grid; its keyframes end every reference
+        else:  # SVT-AV1 keeps to a fixed grid of its own; its keyframes end every reference
             options |= {"g": str(gop), "svtav1-params": f"lp={threads}:scd=0"}
-            del options["force_key_frames"]
+            if skipped is None:
+                del options["force_key_frames"]
+            else:
+                options["g"] = str(never)
         if cap is not None:
             options |= {"maxrate": f"{cap.maxrate_kbps}k", "bufsize": f"{cap.bufsize_kbit}k"}
         return options

@@ -13,9 +13,9 @@ import av
 import av.error
 
 from pertitle.encoder.checks import check_times
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import Grid, gop_frames
 from pertitle.encoder.manifests import MediaPlaylist, read_master, read_media_playlist
-from pertitle.encoder.packaging import expected_segments, in_order, title_seconds
+from pertitle.encoder.packaging import in_order, title_seconds
 from pertitle.encoder.scrubbing_check import check_iframes, check_storyboard
 from pertitle.encoder.storyboard import Storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, read_cues
@@ -42,6 +42,7 @@ def check_package(
     *,
     segment_seconds: float,
     frame_rate: Fraction,
+    skipped: int | None = None,
     subtitles: Sequence[SubtitleRendition] = (),
     storyboard: Storyboard | None = None,
     bif: bool = False,
@@ -53,10 +54,13 @@ def check_package(
     the pictures that were encoded, in time; sound is as long as the picture; both manifests
     name only files that exist. I-frame playlists and storyboards are what they say.
 
+    Args:
+        skipped: the frame of the segment grid at which no segment starts.
+
     Raises:
         DeliveryError: one of these is not so.
     """
-    gop = gop_frames(segment_seconds, frame_rate)
+    whole = Grid(gop_frames(segment_seconds, frame_rate), skipped)
     variants, media = read_master(_text(folder / package.hls_master))
     ordered = in_order(renditions)
     if len(variants) != len(ordered):
@@ -77,7 +81,8 @@ def check_package(
             raise DeliveryError(f"{variant.uri} declares less than its average bitrate")
         if variant.bandwidth < variant.average_bandwidth:
             raise DeliveryError(f"{variant.uri} declares a peak below its average")
-        _check_video(folder / variant.uri, rendition, rate, gop // (2 if rung.half_rate else 1))
+        grid = whole.halved() if rung.half_rate else whole
+        _check_video(folder / variant.uri, rendition, rate, grid)
     length = title_seconds(ordered, frame_rate)
     sounds = [entry for entry in media if entry.get("TYPE") == "AUDIO"]
     if len(sounds) != len(audio):
@@ -99,23 +104,23 @@ def check_package(
         check_storyboard(*manifests, storyboard, bif=bif)
 
 
-def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, gop: int) -> None:
+def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, grid: Grid) -> None:
     listed = read_media_playlist(_text(playlist))
-    count = expected_segments(rendition.frames, gop)
-    if len(listed.segments) != count:
+    wanted = grid.starts(rendition.frames)
+    if len(listed.segments) != len(wanted):
         raise DeliveryError(
-            f"{playlist.parent.name} has {len(listed.segments)} of {count} segments"
+            f"{playlist.parent.name} has {len(listed.segments)} of {len(wanted)} segments"
         )
     pictures, starts = _assemble(playlist.parent, listed, video=True)
     name = playlist.parent.name
     if len(pictures.times) != rendition.frames:
         raise DeliveryError(f"{name}: {len(pictures.times)} of {rendition.frames} frames packaged")
     check_times(name, sorted(pictures.times), frame_rate)
-    for i, start in enumerate(starts):
+    for i, (start, frame) in enumerate(zip(starts, wanted, strict=True)):
         if not pictures.keys[start]:
             raise DeliveryError(f"{name}: segment {i + 1} does not start with a keyframe")
-        if abs(pictures.times[start] * frame_rate - i * gop) > Fraction(1, 10):
-            raise DeliveryError(f"{name}: segment {i + 1} does not start at frame {i * gop}")
+        if abs(pictures.times[start] * frame_rate - frame) > Fraction(1, 10):
+            raise DeliveryError(f"{name}: segment {i + 1} does not start at frame {frame}")
 
 
 def _check_audio(playlist: Path, length: float) -> None:

@@ -267,8 +267,3 @@ def title_seconds(renditions: Sequence[Rendition], frame_rate: Fraction) -> floa
     if not frames:
         frames = [2 * r.frames for r in renditions]
     return float(max(frames) / frame_rate)
-
-
-def expected_segments(frames: int, gop: int) -> int:
-    """Segments of a picture track."""
-    return math.ceil(frames / gop)

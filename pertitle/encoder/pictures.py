@@ -42,9 +42,8 @@ class Pictures:
         """Picture bytes over the track's length, kbit/s."""
         return float(self.sizes.sum()) * 8 * float(frame_rate) / self.frames / 1000
 
-    def peak_kbps(self, frame_rate: Fraction, gop: int) -> float:
-        """The peak segment bitrate with segments of ``gop`` frames, kbit/s."""
-        starts = np.arange(0, self.frames, gop)
+    def peak_kbps(self, frame_rate: Fraction, starts: Sequence[int]) -> float:
+        """The peak segment bitrate with segments that start at these frames, kbit/s."""
         totals = np.add.reduceat(self.sizes, starts)
         lengths = np.diff(np.append(starts, self.frames)) / float(frame_rate)
         return peak_rate(totals.tolist(), lengths.tolist()) * 8 / 1000

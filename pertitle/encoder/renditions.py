@@ -14,14 +14,14 @@ import ffmpeg
 from pertitle.encoder import commands
 from pertitle.encoder.checks import check_rendition
 from pertitle.encoder.codecs import Cap, Codec
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.pictures import Pictures, read_pictures
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
 from pertitle.tools import Toolbox
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Part of every key: a change in how files are made makes earlier ones useless."""
 MIN_MAXRATE_KBPS = 100
 """A cap below this saves nobody anything and ruins the first picture of a still title."""
@@ -93,7 +93,7 @@ def encode_renditions(
         ProcessError: ffmpeg failed.
     """
     title = open_title(analysis)
-    gop = gop_frames(segment_seconds, title.rate)
+    grid = segment_grid(title.source.duration, title.rate, segment_seconds)
     jobs = [
         _job(
             toolbox,
@@ -101,7 +101,7 @@ def encode_renditions(
             rung,
             codec,
             preset,
-            gop,
+            grid,
             vbv_cap(rung.bitrate_kbps, vbv_ratio, buffer_seconds or segment_seconds),
             folder,
             two_pass=two_pass,
@@ -119,7 +119,8 @@ def encode_renditions(
                 job.part,
                 size=job.size,
                 frame_rate=title.rate,
-                gop=gop,
+                gop=grid.gop,
+                skipped=grid.skipped,
                 frames=frames,
             )
             frames = pictures.frames
@@ -131,7 +132,7 @@ def encode_renditions(
         raise DeliveryError(f"the rungs differ in length: {sorted(counts)} frames")
     made = {job.path for job in missing}
     return tuple(
-        _encoded(job, found[job.path], codec, title, gop, job.path not in made) for job in jobs
+        _encoded(job, found[job.path], codec, title, grid, job.path not in made) for job in jobs
     )
 
 
@@ -175,7 +176,7 @@ def _job(
     rung: Rung,
     codec: Codec,
     preset: str | None,
-    gop: int,
+    grid: Grid,
     cap: Cap,
     folder: Path,
     *,
@@ -184,7 +185,8 @@ def _job(
     options = codec.encoder_options(
         preset=preset,
         crf=rung.crf,
-        gop=gop,
+        gop=grid.gop,
+        skipped=grid.skipped,
         threads=toolbox.threads,
         cap=cap,
         kbps=rung.bitrate_kbps if two_pass else None,
@@ -281,7 +283,7 @@ def check_complete(title: Title, frames: int) -> None:
 
 
 def _encoded(
-    job: _Job, pictures: Pictures | None, codec: Codec, title: Title, gop: int, reused: bool
+    job: _Job, pictures: Pictures | None, codec: Codec, title: Title, grid: Grid, reused: bool
 ) -> EncodedRung:
     assert pictures is not None
     return EncodedRung(
@@ -291,6 +293,6 @@ def _encoded(
         path=job.path,
         frames=pictures.frames,
         average_kbps=pictures.average_kbps(title.rate),
-        peak_kbps=pictures.peak_kbps(title.rate, gop),
+        peak_kbps=pictures.peak_kbps(title.rate, grid.starts(pictures.frames)),
         reused=reused,
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pertitle.encoder import commands
+from pertitle.encoder.grid import Grid
 from pertitle.encoder.subtitles import clock
 from pertitle.errors import DeliveryError
 from pertitle.records import Rendition, Size
@@ -69,23 +70,34 @@ class Storyboard:
 
 
 def make_storyboard(
-    toolbox: Toolbox, rendition: Rendition, *, gop: int, frame_rate: Fraction, folder: Path
+    toolbox: Toolbox,
+    rendition: Rendition,
+    *,
+    gop: int,
+    frame_rate: Fraction,
+    folder: Path,
+    skipped: int | None = None,
 ) -> Storyboard:
     """Write sheets of a rendition's keyframes, which stand ``gop`` frames apart.
+
+    Args:
+        skipped: the frame of that grid which is no keyframe.
 
     Raises:
         DeliveryError: there are not as many sheets as keyframes need.
         ProcessError: ffmpeg failed.
     """
     size = _fit(rendition, SIDE)
-    pictures = math.ceil(rendition.frames / gop)
+    pictures = len(Grid(gop, skipped).starts(rendition.frames))
     video = keyframes(rendition, size, gop, frame_rate).filter("tile", f"{COLUMNS}x{ROWS}")
     folder.mkdir(parents=True, exist_ok=True)
     _write_pictures(toolbox, video, folder)
     sheets = tuple(sorted(folder.glob("*.jpg")))
     if len(sheets) != math.ceil(pictures / (COLUMNS * ROWS)):
         raise DeliveryError(f"{len(sheets)} storyboard sheets for {pictures} pictures")
-    return Storyboard(sheets, size, pictures, gop / frame_rate, rendition.frames / frame_rate)
+    # A last picture stands for no longer than the others: sheets are all equally long.
+    interval, duration = gop / frame_rate, rendition.frames / frame_rate
+    return Storyboard(sheets, size, pictures, interval, min(duration, pictures * interval))
 
 
 def smallest_fit(renditions: Sequence[Rendition]) -> Rendition:
@@ -123,7 +135,13 @@ def _write_pictures(toolbox: Toolbox, video: Any, folder: Path) -> None:
 
 
 def make_bif(
-    toolbox: Toolbox, rendition: Rendition, *, gop: int, frame_rate: Fraction, target: Path
+    toolbox: Toolbox,
+    rendition: Rendition,
+    *,
+    gop: int,
+    frame_rate: Fraction,
+    target: Path,
+    skipped: int | None = None,
 ) -> None:
     """Write a rendition's keyframes, which stand ``gop`` frames apart, as a BIF file.
 
@@ -136,7 +154,7 @@ def make_bif(
         size = _fit(rendition, BIF_SIDE)
         _write_pictures(toolbox, keyframes(rendition, size, gop, frame_rate), folder)
         pictures = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
-    if len(pictures) != math.ceil(rendition.frames / gop):
+    if len(pictures) != len(Grid(gop, skipped).starts(rendition.frames)):
         raise DeliveryError(f"{len(pictures)} BIF pictures of {rendition.frames} frames")
     target.write_bytes(bif(pictures, gop / frame_rate))
 

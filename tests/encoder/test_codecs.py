@@ -8,7 +8,7 @@ import pytest
 
 from pertitle.encoder.codecs import Cap, codec_named
 from pertitle.encoder.colour import BT709, Colour, source_colour
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import gop_frames, segment_grid
 from pertitle.encoder.renditions import MIN_MAXRATE_KBPS, vbv_cap
 from pertitle.errors import UsageError
 from pertitle.records import Size, VideoStream
@@ -108,3 +108,27 @@ def test_an_average_bitrate_takes_the_place_of_the_crf() -> None:
         assert options["b:v"] == "700k"
         assert "crf" not in options
         assert options["maxrate"] == "1500k"
+
+
+def test_a_title_does_not_end_in_a_segment_of_a_few_pictures() -> None:
+    rate = Fraction(25)
+    assert segment_grid(4.08, rate, 4).starts(102) == [0]
+    assert segment_grid(8.4, rate, 4).starts(210) == [0, 100]
+    assert segment_grid(8.5, rate, 4).starts(213) == [0, 100, 200]
+    assert segment_grid(8.0, rate, 4).starts(200) == [0, 100]
+    assert segment_grid(0.2, rate, 4).starts(5) == [0]
+    # A declared duration that is wrong moves one border and no other.
+    assert segment_grid(4.08, rate, 4).starts(400) == [0, 200, 300]
+    assert segment_grid(60.0, rate, 4).starts(102) == [0, 100]
+    for seconds in (8.02, 8.4, 8.5, 9.0):
+        whole = segment_grid(seconds, Fraction(50), 4)
+        assert whole.halved() == segment_grid(seconds, rate, 4)
+
+
+def test_the_left_out_keyframe_is_forced_in_no_codec() -> None:
+    for name in ("h264", "hevc", "av1"):
+        options = codec_named(name).encoder_options(
+            preset=None, crf=30, gop=100, skipped=200, threads=1
+        )
+        assert options["force_key_frames"] == "expr:not(mod(n,100))*not(eq(n,200))"
+    assert int(options["g"]) > 1 << 16, "SVT-AV1 adds none of its own"

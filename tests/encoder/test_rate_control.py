@@ -1,4 +1,4 @@
-"""Two passes to an average bitrate, and pictures at half the rate."""
+"""Two passes to an average bitrate, pictures at half the rate, and the end of a title."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.encoder import check_package, encode_renditions, package
+from pertitle.encoder import check_package, encode_renditions, make_storyboard, package
 from pertitle.encoder.codecs import codec_named, prepared
+from pertitle.encoder.grid import segment_grid
 from pertitle.encoder.pictures import read_pictures
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
@@ -63,3 +64,37 @@ def test_rungs_of_half_the_rate_are_cut_at_the_same_moments(
     master = (folder / "master.m3u8").read_text()
     assert "FRAME-RATE=50.000" in master
     assert "FRAME-RATE=25.000" in master
+
+
+def test_the_last_pictures_belong_to_the_segment_before(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """2.2 s in segments of 1 s: two of them, in every codec, with one picture each to scrub."""
+    clip = make_clip(MOVING.format(rate=25, seconds=2.2), "tail.mkv")
+    analysis = analysis_of(clip)
+    rate, grid = Fraction(25), segment_grid(2.2, Fraction(25), 1)
+    renditions = []
+    for name, preset in (("h264", "ultrafast"), ("hevc", "ultrafast"), ("av1", "12")):
+        (one,) = encode_renditions(
+            toolbox, analysis, [rung(160, 90, 34)], codec=codec_named(name), preset=preset,
+            segment_seconds=1, vbv_ratio=9, folder=tmp_path,
+        )  # fmt: skip
+        renditions.append(rendition_of(one))
+    for rendition in renditions:
+        pictures = read_pictures(rendition.path)
+        assert pictures.frames == 55
+        assert [n for n in range(0, 55, 25) if pictures.keys[n]] == [0, 25]
+    board = make_storyboard(
+        toolbox, renditions[0], gop=grid.gop, skipped=grid.skipped, frame_rate=rate,
+        folder=tmp_path / "board",
+    )  # fmt: skip
+    assert board.pictures == 2
+    made = package(
+        toolbox, renditions, (), folder=tmp_path / "p", segment_seconds=1, frame_rate=rate,
+        storyboard=board,
+    )  # fmt: skip
+    assert made.segments == 6
+    check_package(
+        tmp_path / "p", made, renditions, (), segment_seconds=1, frame_rate=rate,
+        skipped=grid.skipped, storyboard=board,
+    )  # fmt: skip

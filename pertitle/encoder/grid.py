@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-MIN_LAST_SECONDS = 0.5
-"""A last segment shorter than this is joined to the one before it."""
+MIN_LAST_SECONDS = Fraction(1, 2)
+"""A last segment shorter than this, or than half a segment, is joined to the one before it."""
 
 
 def gop_frames(segment_seconds: float, frame_rate: Fraction) -> int:
@@ -51,6 +51,7 @@ def segment_grid(duration: float, frame_rate: Fraction, segment_seconds: float) 
     gop = gop_frames(segment_seconds, frame_rate)
     segments = Fraction(duration) * frame_rate / gop
     last = math.ceil(segments) - 1
-    if last >= 1 and (segments - last) * gop / frame_rate < MIN_LAST_SECONDS:
+    short = min(Fraction(1, 2), MIN_LAST_SECONDS * frame_rate / gop)
+    if last >= 1 and segments - last < short:
         return Grid(gop, last * gop)
     return Grid(gop)

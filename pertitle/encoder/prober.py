@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec
+from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.quality import count_bits, measure_vmaf
 from pertitle.encoder.title import Span, Title, extract_spans, open_title
 from pertitle.errors import SourceError, UsageError
@@ -24,11 +24,6 @@ mini-GOPs of 4, 8 and 16 frames, so every level of the B-pyramid is met. The fir
 of a burst lack a real neighbour, which VMAF's motion feature looks at, and do not count: with
 them, titles of little motion scored up to 0.4 points too high."""
 BURST_ABOVE_SECONDS = 10.0
-
-
-def gop_frames(segment_seconds: float, frame_rate: Fraction) -> int:
-    """Frames of a segment: the whole number nearest to its length in seconds."""
-    return max(1, round(segment_seconds * frame_rate))
 
 
 def digest_spans(analysis: Analysis) -> tuple[Span, ...]:

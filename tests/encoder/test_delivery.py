@@ -37,7 +37,7 @@ from tests.encoder.helpers import MODEL, analysis_of, rendition_of, rung
 H264 = codec_named("h264")
 RATE = Fraction(25)
 GOP = 25
-FRAMES = 80
+FRAMES = 90
 SMALL = Size(320, 180)
 
 
@@ -56,7 +56,7 @@ def delivered(
     toolbox: Toolbox, make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory
 ) -> Delivered:
     clip = make_clip(
-        "testsrc2=s=320x180:r=25:d=3.2", 'it\'s a "name" -x, é;=.mkv', sound="sine=f=440:d=3.2"
+        "testsrc2=s=320x180:r=25:d=3.6", 'it\'s a "name" -x, é;=.mkv', sound="sine=f=440:d=3.6"
     )
     folder = tmp_path_factory.mktemp("de,li;ver=ed")
     analysis = analysis_of(clip)
@@ -121,14 +121,14 @@ def test_independent_parsers_read_both_manifests(delivered: Delivered) -> None:
     for playlist in [*master.playlists, *master.media]:
         listed = m3u8.load(str(folder / playlist.uri))
         assert listed.is_endlist
-        assert sum(s.duration for s in listed.segments) == pytest.approx(3.2, abs=0.03)
+        assert sum(s.duration for s in listed.segments) == pytest.approx(3.6, abs=0.03)
     mpd = MPEGDASHParser.parse(str(folder / "manifest.mpd"))
     sets = mpd.periods[0].adaptation_sets
     assert [len(one.representations) for one in sets] == [3, 1]
     for one in sets[0].representations:
         timeline = one.segment_templates[0].segment_timelines[0]
         scale = one.segment_templates[0].timescale
-        assert sum(s.d * ((s.r or 0) + 1) for s in timeline.Ss) / scale == pytest.approx(3.2)
+        assert sum(s.d * ((s.r or 0) + 1) for s in timeline.Ss) / scale == pytest.approx(3.6)
 
 
 def test_put_together_again_segments_are_the_encoded_frames(
@@ -229,8 +229,8 @@ def test_a_damaged_rung_does_not_pass(
         check_rendition(toolbox, path, **(wanted | changes))  # type: ignore[arg-type]
 
     checked(original, frames=FRAMES)
-    with pytest.raises(DeliveryError, match="81"):
-        checked(original, frames=81)
+    with pytest.raises(DeliveryError, match="91"):
+        checked(original, frames=91)
     with pytest.raises(DeliveryError, match="keyframe at frame 10"):
         checked(original, gop=10)
     with pytest.raises(DeliveryError, match="320x180"):

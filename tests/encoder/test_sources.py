@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pertitle.encoder import check_package, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.grid import segment_grid
 from pertitle.encoder.renditions import EncodedRung
 from pertitle.encoder.title import Span, extract_spans, open_title
 from pertitle.records import Analysis
@@ -43,7 +44,10 @@ def deliver(toolbox: Toolbox, analysis: Analysis, folder: Path, codec: str = "h2
     renditions = [rendition_of(one, kept) for one in encoded]
     rate = analysis.treatment.frame_rate
     made = package(toolbox, renditions, (), folder=folder / "p", segment_seconds=1, frame_rate=rate)
-    check_package(folder / "p", made, renditions, (), segment_seconds=1, frame_rate=rate)
+    skipped = segment_grid(analysis.source.duration, rate, 1).skipped
+    check_package(
+        folder / "p", made, renditions, (), segment_seconds=1, frame_rate=rate, skipped=skipped
+    )
     return encoded[0]
 
 

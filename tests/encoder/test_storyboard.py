@@ -28,7 +28,7 @@ def test_pictures_stand_where_the_cues_say(
 ) -> None:
     # Every half second is 8 of 255 brighter than the one before: 28 pictures, two sheets.
     clip = make_clip(
-        "color=black:s=160x96:r=10:d=13.7,geq=lum='20+8*floor(T*2)':cb=128:cr=128", "steps.mkv",
+        "color=black:s=160x96:r=10:d=13.8,geq=lum='20+8*floor(T*2)':cb=128:cr=128", "steps.mkv",
         "-c:v", "libx264", "-qp", "0", "-preset", "ultrafast",
     )  # fmt: skip
     (encoded,) = encode_renditions(
@@ -47,7 +47,7 @@ def test_pictures_stand_where_the_cues_say(
         assert sheets[path.name].shape == (480, 800)
     cues = read_cues(storyboard_vtt(board))
     assert [cue.start for cue in cues] == pytest.approx(np.arange(28) * 0.5)
-    assert cues[-1].end == pytest.approx(13.7)
+    assert cues[-1].end == pytest.approx(13.8)
     levels = []
     for cue in cues:
         name, _, place = cue.text.partition("#xywh=")

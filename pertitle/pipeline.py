@@ -28,6 +28,7 @@ from pertitle.errors import (
 )
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
+from pertitle.isolation import isolated
 from pertitle.plan_file import plan_document, read_plan
 from pertitle.planning import plan_in
 from pertitle.records import (
@@ -71,10 +72,11 @@ def _deliver_title(
     staged = space.staged("thumbnails")
     if work.options.thumbnails:
         with work.stage("thumbnails", 1.0):
-            thumbnails = make_thumbnails(
-                plan.analysis,
-                staged,
-                count=work.options.thumbnails,
+            thumbnails = isolated(
+                work.toolbox,
+                make_thumbnails,
+                {"analysis": plan.analysis, "folder": staged, "count": work.options.thumbnails},
+                name=title.path.name,
                 on_progress=work.progress("thumbnails"),
             )
     result = _result(title.name, plan, delivery, thumbnails, recorder.commands, work.seconds)

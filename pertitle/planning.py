@@ -19,6 +19,7 @@ from pertitle.encoder.thumbnails import make_thumbnails
 from pertitle.errors import ModelError, UsageError
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import folder_name
+from pertitle.isolation import isolated
 from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder, trained_codec
 from pertitle.records import (
     Analysis,
@@ -26,19 +27,24 @@ from pertitle.records import (
     Options,
     PlanSeconds,
     Probe,
-    Source,
     Thumbnail,
     TitlePlan,
 )
 from pertitle.serial import from_json
+from pertitle.tools import find_toolbox
 from pertitle.work import Stop, Work, cache_for, toolbox_for
 from pertitle.workspace import FORMAT, fingerprint, key_of
 
 
-def analyse_title(path: Path, options: Options, *, source: Source | None = None) -> Analysis:
+def analyse_title(path: Path, options: Options) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
+<<<<<<< HEAD
     encode = options.encode
     return analyse(source or path, segment_seconds=encode.segment_seconds, crop=encode.crop)
+=======
+    arguments = {"path_or_source": path, "segment_seconds": options.encode.segment_seconds}
+    return isolated(find_toolbox(options.ffmpeg), analyse, arguments, name=path.name)
+>>>>>>> 57b0797 (Sources are decoded in bounded child processes)
 
 
 def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
@@ -55,7 +61,12 @@ def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    return make_thumbnails(analysis, folder, count=options.thumbnails)
+    return isolated(
+        find_toolbox(options.ffmpeg),
+        make_thumbnails,
+        {"analysis": analysis, "folder": folder.absolute(), "count": options.thumbnails},
+        name=path.name,
+    )
 
 
 def plan_in(path: Path, work: Work) -> TitlePlan:
@@ -111,8 +122,17 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
+<<<<<<< HEAD
     analysis = analyse(
         path, segment_seconds=segment, crop=crop, on_progress=work.progress("analysis")
+=======
+    analysis = isolated(
+        work.toolbox,
+        analyse,
+        {"path_or_source": path.absolute(), "segment_seconds": segment},
+        name=path.name,
+        on_progress=work.progress("analysis"),
+>>>>>>> 57b0797 (Sources are decoded in bounded child processes)
     )
     work.cache.put(key, analysis)
     return analysis, key

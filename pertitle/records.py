@@ -126,6 +126,8 @@ class Source:
         duration: seconds of the picture track.
         size: upright picture in square pixels, even on both sides (rotation and pixel aspect
             applied); rung heights are compared with ``size.height``.
+        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track of
+            the file; the sound of this moment belongs to the first picture.
     """
 
     path: Path
@@ -136,6 +138,7 @@ class Source:
     video: VideoStream
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
+    origin: Fraction
 
 
 @dataclass(frozen=True)

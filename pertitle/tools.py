@@ -21,6 +21,20 @@ from pertitle.process import Limits, Runner, SubprocessRunner
 
 FFMPEG_VARIABLE = "PERTITLE_FFMPEG"
 _QUICK = Limits(seconds=60)
+LONGEST = 6 * 3600.0
+"""Seconds a child may take whose work does not grow with the title: a probe, a window."""
+LEAST_MEMORY = 8 << 30
+"""Room for an honest encode of all rungs of a 2160-line title in AV1."""
+
+
+def memory_share(jobs: int) -> int:
+    """Bytes of data a child may hold when that many run beside one another.
+
+    Four fifths of the machine shared out, but not less than an honest encode needs, where the
+    machine has that: the bound is there to stop a bomb, not to plan memory.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine * 4 // 5, max(LEAST_MEMORY, machine * 4 // 5 // jobs))
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,7 @@ class Toolbox:
         runner: what starts processes.
         threads: threads one ffmpeg job may use.
         niceness: nice level added to every child.
+        memory: bytes of data one child may hold; None for no bound.
     """
 
     ffmpeg: str
@@ -40,10 +55,18 @@ class Toolbox:
     runner: Runner = field(default_factory=SubprocessRunner)
     threads: int = 2
     niceness: int = 0
+    memory: int | None = None
 
-    def limits(self, seconds: float | None = None) -> Limits:
-        """Bounds for one child process with this toolbox's nice level."""
-        return Limits(seconds=seconds, niceness=self.niceness)
+    def seconds_for(self, duration: float) -> float:
+        """Wall time for work on a whole title of that many seconds.
+
+        Ten minutes a second is what the slowest preset takes for 2160 lines on one busy core.
+        """
+        return LONGEST + 600.0 * duration
+
+    def limits(self, seconds: float = LONGEST, *, file_bytes: int | None = None) -> Limits:
+        """Bounds for one child process, with this toolbox's memory and nice level."""
+        return Limits(seconds, self.memory, file_bytes, self.niceness)
 
     @cached_property
     def version(self) -> str:
@@ -101,6 +124,7 @@ def find_toolbox(
     runner: Runner | None = None,
     threads: int | None = None,
     niceness: int = 0,
+    jobs: int = 1,
 ) -> Toolbox:
     """Locate the programs: the argument, then ``PERTITLE_FFMPEG``, then the bundled build.
 
@@ -113,6 +137,7 @@ def find_toolbox(
         runner=runner or SubprocessRunner(),
         threads=threads or os.cpu_count() or 1,
         niceness=niceness,
+        memory=memory_share(jobs),
     )
 
 

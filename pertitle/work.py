@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,7 @@ class Stop:
 
 @dataclass
 class Recorder:
-    """A runner that remembers the commands of one title and when a stop is due."""
+    """A runner that remembers the tools' commands of one title and when a stop is due."""
 
     runner: Runner
     stop: Stop
@@ -67,7 +68,8 @@ class Recorder:
         cwd: Path | None = None,
     ) -> Completed:
         self.stop.check()
-        self.commands.append(shlex.join(argv))
+        if argv[0] != sys.executable:  # of use to nobody without the folder it works in
+            self.commands.append(shlex.join(argv))
         return self.runner.run(argv, limits=limits, on_line=on_line, cwd=cwd)
 
 

@@ -13,9 +13,12 @@ import av.error
 from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
+from pertitle.sources import MAX_PIXELS, PROTOCOLS
 
 MAX_SIDE = 16384
 """Largest picture side accepted; larger headers are damage or an attack."""
+MAX_SECONDS = 48 * 3600.0
+"""Longest title accepted. Two pictures a century apart would be filled with copies to encode."""
 MAX_PROBED_PACKETS = 600
 CONTAINERS = (
     "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "mxf", "flv", "ogg",
@@ -64,7 +67,10 @@ def open_container(path: Path) -> Any:
     Raises:
         av.error.FFmpegError: it is not a media file of a known container format.
     """
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+    options = {
+        "protocol_whitelist": PROTOCOLS,
+        "format_whitelist": ",".join(CONTAINERS),
+    }
     return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
@@ -79,12 +85,14 @@ def _describe(container: Any, path: Path, size: int) -> Source:
     stream = max(pictures, key=lambda s: ((s.width or 0) * (s.height or 0), -s.index))
     if not stream.width or not stream.height:
         raise SourceError(f"{path.name}: the video track has no picture size")
-    if max(stream.width, stream.height) > MAX_SIDE:
-        raise SourceError(f"{path.name}: {stream.width}x{stream.height} pixels is over {MAX_SIDE}")
+    _check_size(path, stream)
     first, second_field = _first_frame(container, stream, path)
+    _check_size(path, first)
     timing = read_timing(container, stream)
     video = _video_stream(stream, first, timing, second_field)
     duration = timing.duration
+    if duration > MAX_SECONDS:
+        raise SourceError(f"{path.name}: a length of {duration / 3600:.0f} hours is not credible")
     return Source(
         path=path,
         bytes=size,
@@ -96,10 +104,24 @@ def _describe(container: Any, path: Path, size: int) -> Source:
             _audio_stream(s) for s in container.streams.audio if s.codec_context is not None
         ),
         subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
+        origin=_origin(container, stream, first),
     )
 
 
 _ATTACHED_PIC = 0x0400
+
+
+def _origin(container: Any, stream: Any, frame: Any) -> Fraction:
+    if frame.pts is None:  # a bare stream without a clock
+        return Fraction(0)
+    clock = Fraction(container.start_time or 0, av.time_base)
+    return Fraction(frame.pts * (frame.time_base or stream.time_base)) - clock
+
+
+def _check_size(path: Path, picture: Any) -> None:
+    width, height = picture.width, picture.height
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise SourceError(f"{path.name}: a picture of {width}x{height} pixels is too large")
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:

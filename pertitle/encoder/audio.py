@@ -18,6 +18,7 @@ from pertitle.encoder.loudness import Levels, measuring_command, normalised, rea
 from pertitle.encoder.sound import Sound, listen
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, ProcessError
+from pertitle.isolation import isolated
 from pertitle.records import Analysis, AudioOptions, AudioRendition, AudioStream
 from pertitle.tools import Toolbox
 
@@ -125,11 +126,18 @@ def encode_audio(
         DeliveryError: a track does not decode or came out with another length.
         ToolError: quality is asked for and ViSQOL is not installed.
     """
+    source = analysis.source
     tracks: list[Track] = []
     for stream in analysis.source.audio:
         if stream.channels < 1 or stream.sample_rate < 1:
             continue  # a header without content
-        sound = listen(analysis.source.path, stream, analysis.source.duration)
+        sound = isolated(
+            toolbox,
+            listen,
+            {"source": source, "stream": stream},
+            name=source.path.name,
+            seconds=toolbox.seconds_for(source.duration),
+        )
         for track in tracks_of(stream, sound, options):
             if options.target_mos is not None and not sound.silent:
                 kbps, mos = lowest_rate(
@@ -158,7 +166,8 @@ def encode_audio(
             ]
         parts = [folder / f"{track.name}.part.mp4" for track in tracks]
         argv = audio_command(toolbox.ffmpeg, title, list(zip(tracks, parts, strict=True)), duration)
-        toolbox.runner.run(argv, limits=toolbox.limits())
+        limits = toolbox.limits(toolbox.seconds_for(source.duration))
+        toolbox.runner.run(argv, limits=limits)
     except ProcessError as error:
         raise DeliveryError(f"the sound of {title.source.path.name} fails: {error}") from error
     made = []
@@ -197,7 +206,7 @@ def audio_command(
     program: str, title: Title, targets: Sequence[tuple[Track, Path]], duration: Fraction
 ) -> list[str]:
     """The argv that encodes tracks in one pass over the file."""
-    source = commands.open_input(title.source.path)
+    source = commands.open_source(title.source)
     uses: dict[int, int] = {}
     for track, _ in targets:
         uses[track.stream.index] = uses.get(track.stream.index, 0) + 1

@@ -94,7 +94,7 @@ def run_excerpt(
     options: dict[str, str],
 ) -> None:
     """Write the excerpt of a track with the given encoder."""
-    opened = commands.open_input(source.path, ss=f"{start:g}", t=str(EXCERPT_SECONDS))
+    opened = commands.open_source(source, ss=f"{start:g}", t=str(EXCERPT_SECONDS))
     output = opened[str(stream.index)].output(
         f"file:{target}", ac=channels, ar=VISQOL_RATE, map_metadata="-1", **options
     )

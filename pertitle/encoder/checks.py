@@ -44,7 +44,7 @@ def check_rendition(
     check_times(name, pictures.times, frame_rate)
     check_keyframes(name, pictures, Grid(gop, skipped))
     if decode:
-        decoded = count_decoded(toolbox, path)
+        decoded = count_decoded(toolbox, path, float(pictures.frames / frame_rate))
         if decoded != pictures.frames:
             raise DeliveryError(f"{name}: {decoded} of {pictures.frames} frames decode")
     return pictures
@@ -79,8 +79,11 @@ def check_keyframes(name: str, pictures: Pictures, grid: Grid) -> None:
         raise DeliveryError(f"{name}: a keyframe at frame {skipped}, where there should be none")
 
 
-def count_decoded(toolbox: Toolbox, path: Path) -> int:
+def count_decoded(toolbox: Toolbox, path: Path, seconds: float) -> int:
     """Decode the first video track and count its frames.
+
+    Args:
+        seconds: its length.
 
     Raises:
         DeliveryError: something in it does not decode.
@@ -97,7 +100,8 @@ def count_decoded(toolbox: Toolbox, path: Path) -> int:
     output = stream.output("pipe:", f="null", fps_mode="passthrough")
     argv = commands.finish(toolbox.ffmpeg, output.global_args("-xerror"), progress=True)
     try:
-        toolbox.runner.run(argv, limits=toolbox.limits(), on_line=on_line)
+        limits = toolbox.limits(toolbox.seconds_for(seconds))
+        toolbox.runner.run(argv, limits=limits, on_line=on_line)
     except ProcessError as error:
         raise DeliveryError(f"{path.name} does not decode: {error}") from error
     return counts[0]

@@ -16,10 +16,12 @@ from typing import Any
 import ffmpeg
 
 from pertitle.encoder.codecs import Codec
-from pertitle.records import Size, Treatment, Window
+from pertitle.records import Size, Source, Treatment, Window
+from pertitle.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
 
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
-INPUT_OPTIONS = {"protocol_whitelist": "file"}
+INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}
+"""The decoder too refuses large pictures: a header in mid-stream can ask for them."""
 SCALER = "bicubic"
 """Up- and downscaling kernel; what players do and what VMAF was trained with."""
 
@@ -38,6 +40,11 @@ def open_input(path: Path, window: Window | None = None, **options: str | None) 
     if window is not None:
         options = {**options, "ss": f"{window.start:.6f}", "t": f"{window.duration:.6f}"}
     return ffmpeg.input(f"file:{path}", **INPUT_OPTIONS, **options)
+
+
+def open_source(source: Source, **options: str | None) -> Any:
+    """An ffmpeg input of an untrusted file."""
+    return open_input(source.path, None, f=demuxer_of(source), **options)
 
 
 def treat(

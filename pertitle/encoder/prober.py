@@ -13,7 +13,7 @@ from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec
 from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.quality import count_bits, measure_vmaf
-from pertitle.encoder.title import Span, Title, extract_spans, open_title
+from pertitle.encoder.title import ENDLESS_FRAMES, Span, Title, extract_spans, open_title
 from pertitle.errors import SourceError, UsageError
 from pertitle.records import Analysis, Probe, Size
 from pertitle.tools import Toolbox
@@ -101,7 +101,8 @@ class DigestProber:
     def _extract_whole(self, title: Title) -> Span:
         """The whole title; its real length may differ a little from the declared one."""
         video = title.video(pixel_format=commands.pixel_format(self._bit_depth))
-        output = video.output(f"file:{self._digest}", **commands.LOSSLESS)
+        most = 2 * title.expected_frames + ENDLESS_FRAMES
+        output = video.output(f"file:{self._digest}", **commands.LOSSLESS, **{"frames:v": most})
         argv = commands.finish(self._toolbox.ffmpeg, output)
         self._toolbox.runner.run(argv, limits=self._toolbox.limits())
         frames = count_bits(self._digest).frames

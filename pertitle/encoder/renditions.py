@@ -16,7 +16,7 @@ from pertitle.encoder.checks import check_rendition
 from pertitle.encoder.codecs import Cap, Codec
 from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.pictures import Pictures, read_pictures
-from pertitle.encoder.title import Title, open_title
+from pertitle.encoder.title import ENDLESS_FRAMES, Title, open_title
 from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
 from pertitle.tools import Toolbox
@@ -218,6 +218,9 @@ def _encode(
             def on_line(line: str, before: int = number - 1) -> None:
                 key, _, value = line.partition("=")
                 if key == "frame":
+                    if int(value) > 2 * total + ENDLESS_FRAMES:
+                        name = title.source.path.name
+                        raise SourceError(f"{name} goes on after its declared end")
                     on_progress((before + min(1.0, int(value) / total)) / passes)
 
             argv = encode_command(
@@ -227,9 +230,8 @@ def _encode(
                 bit_depth=codec.bit_depth(title.source.video.bit_depth),
                 run=(number, passes),
             )
-            toolbox.runner.run(
-                argv, limits=toolbox.limits(), on_line=on_line, cwd=Path(logs).absolute()
-            )
+            limits = toolbox.limits(toolbox.seconds_for(title.source.duration))
+            toolbox.runner.run(argv, limits=limits, on_line=on_line, cwd=Path(logs).absolute())
     on_progress(1.0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioStream
+from pertitle.records import AudioStream, Source
+from pertitle.sources import PROTOCOLS, demuxer_of
 
 SILENCE_PEAK = 10 ** (-66 / 20)
 """Below this peak (-66 dBFS, about half a bit above the dither of 12 bits) nobody hears a track."""
@@ -67,23 +67,21 @@ class Sound:
         return self.side <= SAME_SIDE * self.middle
 
 
-def listen(path: Path, stream: AudioStream, duration: float) -> Sound:
+def listen(source: Source, stream: AudioStream) -> Sound:
     """Measure a track: whole, or long ones in excerpts all over.
 
     A long track that is silent in all excerpts is listened to whole, as it may speak once an hour.
 
-    Args:
-        duration: seconds of the title.
-
     Raises:
         DeliveryError: nothing of it decodes.
     """
+    duration = source.duration
     if duration > WHOLE_SECONDS:
         starts = np.linspace(0, duration - EXCERPT_SECONDS, EXCERPTS)
-        sampled = _measure(path, stream, [float(start) for start in starts])
+        sampled = _measure(source, stream, [float(start) for start in starts])
         if sampled is not None and not sampled.silent:
             return sampled
-    whole = _measure(path, stream, None)
+    whole = _measure(source, stream, None)
     if whole is None:
         raise DeliveryError(f"sound track {stream.index} does not decode")
     return whole
@@ -127,12 +125,15 @@ class _Meter:
         )
 
 
-def _measure(path: Path, stream: AudioStream, starts: list[float] | None) -> Sound | None:
+def _measure(source: Source, stream: AudioStream, starts: list[float] | None) -> Sound | None:
     """Levels of the whole track, or of the excerpts from these seconds on; None if unheard."""
     meter = _Meter()
     try:
         with av.open(
-            f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            f"file:{source.path}",
+            format=demuxer_of(source),
+            options={"protocol_whitelist": PROTOCOLS},
+            metadata_errors="replace",
         ) as container:
             track = container.streams[stream.index]
             clock = (container.start_time or 0) / av.time_base

@@ -64,7 +64,8 @@ def extract_subtitles(
     paths = [folder / f"subtitles-{stream.index}.vtt" for stream in streams]
     argv = subtitle_command(toolbox.ffmpeg, title, list(zip(streams, paths, strict=True)))
     try:
-        toolbox.runner.run(argv, limits=toolbox.limits())
+        limits = toolbox.limits(toolbox.seconds_for(analysis.source.duration))
+        toolbox.runner.run(argv, limits=limits)
     except ProcessError as error:
         raise DeliveryError(
             f"the subtitles of {title.source.path.name} cannot be read: {error}"
@@ -84,7 +85,7 @@ def subtitle_command(
     program: str, title: Title, targets: list[tuple[SubtitleStream, Path]]
 ) -> list[str]:
     """The argv that converts text tracks in one pass over the file."""
-    source = commands.open_input(title.source.path)
+    source = commands.open_source(title.source)
     outputs = [
         source[str(stream.index)].output(f"file:{path}", f="webvtt", **{"c:s": "webvtt"})
         for stream, path in targets

@@ -13,8 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import av.error
 import ffmpeg
 
 from pertitle.encoder import commands
@@ -29,6 +27,10 @@ SEEK_WORTHWHILE = 20.0
 SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers with a time on every picture and an index of keyframes. In the others (AVI, MPEG
 program streams, ...) times after a seek are guessed, and a guess may be a frame off."""
+
+ENDLESS_FRAMES = 3000
+"""A title may be twice as long as declared and this much longer. One wrong timestamp asks for
+copies of a picture without end."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Title:
             micros = int(seconds * 1_000_000)
             options = {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
             shift += Fraction(micros, 1_000_000)
-        video = commands.open_input(source.path, **options)[str(source.video.index)]
+        video = commands.open_source(source, **options)[str(source.video.index)]
         video = tag(video, source).filter("setpts", f"PTS+round({shift}/TB)")
         return commands.treat(
             video, self.treatment, pixel_format=pixel_format, conversion=conversion(source)
@@ -110,32 +112,18 @@ class Title:
 
 
 def open_title(analysis: Analysis) -> Title:
-    """Find the first picture of an analysed source.
+    """The title of an analysed source.
 
     Raises:
         SourceError: the source can no longer be read.
     """
     source = analysis.source
     try:
-        with av.open(
-            f"file:{source.path}",
-            options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
-        ) as container:
-            clock = Fraction(container.start_time or 0, av.time_base)
-            stream = container.streams[source.video.index]
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    continue
-                for frame in frames:
-                    if isinstance(frame, av.VideoFrame) and frame.pts is not None:
-                        base = frame.time_base or stream.time_base or Fraction(1)
-                        return Title(source, analysis.treatment, frame.pts * base - clock)
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise SourceError(f"cannot read {source.path.name} any more: {error}") from error
-    raise SourceError(f"{source.path.name}: no picture of the video track can be decoded")
+        with source.path.open("rb"):
+            pass
+    except OSError as error:
+        raise SourceError(f"cannot read {source.path.name} any more: {error.strerror}") from error
+    return Title(source, analysis.treatment, source.origin)
 
 
 def extract_spans(

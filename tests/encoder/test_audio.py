@@ -182,14 +182,14 @@ def test_listening_tells_silence_and_one_channel_twice(
 ) -> None:
     clip = make_clip("color=black:s=64x64:r=5:d=1", f"sound-{silent}-{dual}.mp4", "-c:v",
                      "libx264", "-c:a", "aac", "-b:a", "128k", sound=graph)  # fmt: skip
-    sound = listen(clip, analysis_of(clip).source.audio[0], 1.0)
+    sound = listen(analysis_of(clip).source, analysis_of(clip).source.audio[0])
     assert (sound.silent, sound.dual_mono) == (silent, dual)
 
 
 def test_listening_finds_the_loudest_seconds(make_clip: MakeClip) -> None:
     clip = make_clip("color=black:s=64x64:r=5:d=12", "swell.mkv", "-c:v", "libx264", "-c:a",
                      "flac", sound="sine=d=12,volume='if(gte(t,6),1,0.1)':eval=frame")  # fmt: skip
-    assert listen(clip, analysis_of(clip).source.audio[0], 12.0).loudest in (6, 7)
+    assert listen(analysis_of(clip).source, analysis_of(clip).source.audio[0]).loudest in (6, 7)
 
 
 def test_long_tracks_are_listened_to_in_excerpts(
@@ -199,18 +199,19 @@ def test_long_tracks_are_listened_to_in_excerpts(
     clip = make_clip(
         "color=black:s=64x64:r=5:d=30", "long.mkv", "-c:v", "libx264", "-c:a", "flac", sound=sound
     )
-    stream = analysis_of(clip).source.audio[0]
-    whole = listen(clip, stream, 30)
+    source = analysis_of(clip).source
+    stream = source.audio[0]
+    whole = listen(source, stream)
     monkeypatch.setattr("pertitle.encoder.sound.WHOLE_SECONDS", 10.0)
     monkeypatch.setattr("pertitle.encoder.sound.EXCERPTS", 4)
-    excerpts = listen(clip, stream, 30)
+    excerpts = listen(source, stream)
     assert excerpts.peak == pytest.approx(whole.peak, rel=0.05)
     assert excerpts.middle != whole.middle
     # A track that speaks outside of the excerpts is not taken for silent.
     monkeypatch.setattr("pertitle.encoder.sound.SILENCE_PEAK", 2 * whole.peak / 3)
     monkeypatch.setattr("pertitle.encoder.sound.EXCERPTS", 1)
     monkeypatch.setattr("numpy.linspace", lambda *_: np.array([20.0]))
-    assert not listen(clip, stream, 30).silent
+    assert not listen(source, stream).silent
 
 
 def test_plain_sound_needs_less_than_dense_sound(toolbox: Toolbox, make_clip: MakeClip) -> None:

@@ -102,7 +102,7 @@ def source(path: str = "/films/The Long Valley.mkv") -> Source:
         Path(path), 64_000_000, "matroska", LENGTH, Size(1920, 1080), video,
         (AudioStream(1, "aac", 2, "stereo", 48000, "eng", "Main", True),
          AudioStream(2, "ac3", 6, "5.1(side)", 48000, "fra", "", False)),
-        (SubtitleStream(3, "subrip", "eng", "Full", True),),
+        (SubtitleStream(3, "subrip", "eng", "Full", True),), Fraction(0),
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 
 from pertitle.encoder.thumbnails.tonemap import tone_map
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, Size
+from pertitle.records import Analysis, Size, Source
+from pertitle.sources import PROTOCOLS, demuxer_of
 
 Image = NDArray[np.uint8]
 """Height × width × 3, blue-green-red, or height × width for luma alone."""
@@ -70,9 +70,9 @@ class FrameReader:
         self._upright = source.size
         self._range = self._video.dynamic_range
         self.rate = max(1.0, float(self._video.frame_rate))
-        self._container = _open(source.path)
+        self._container = _open(source)
         # A second handle looks for keyframes without disturbing the decoder's position.
-        self._scout = _open(source.path)
+        self._scout = _open(source)
         index = self._video.index
         self._stream = self._container.streams[index]
         self._scout_stream = self._scout.streams[index]
@@ -275,9 +275,15 @@ class FrameReader:
         return image
 
 
-def _open(path: Path) -> Any:
+def _open(source: Source) -> Any:
+    path = source.path
     try:
-        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        return av.open(
+            f"file:{path}",
+            format=demuxer_of(source),
+            options={"protocol_whitelist": PROTOCOLS},
+            metadata_errors="replace",
+        )
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot read {path.name}: {reason}") from error

@@ -18,12 +18,27 @@ The message of each is one line that says what happened and, where it can, what 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text that a terminal may show: file names and metadata can hold anything.
+
+    Control characters, which could move the cursor or write elsewhere, lone surrogates and marks
+    that turn the direction of the text become the replacement character.
+    """
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 class PertitleError(Exception):
     """Base of every error raised on purpose; ``str(error)`` is one readable line."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(PertitleError):

@@ -106,11 +106,12 @@ def _named(paths: Iterable[Path]) -> tuple[Title, ...]:
 def folder_name(stem: str) -> str:
     """A safe folder name that still reads like the title.
 
-    Control characters, separators and characters that URLs or Windows reject become ``_``;
-    a leading dot or dash is dropped, so that the folder is neither hidden nor an option.
+    Control characters, marks that turn the direction of the text, separators and characters that
+    URLs or Windows reject become ``_``; a leading dot or dash is dropped, so that the folder is
+    neither hidden nor an option.
     """
     text = unicodedata.normalize("NFC", stem.encode("utf-8", "replace").decode("utf-8"))
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|%#&']", "_", text)
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069/\\:*?\"<>|%#&']", "_", text)
     text = re.sub(r"\s+", " ", text).strip(" ").lstrip(".-").rstrip(". ")
     encoded = text.encode("utf-8")[:MAX_NAME].decode("utf-8", "ignore")
     return encoded or "title"

@@ -10,11 +10,11 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pertitle.shown import escape
 from pertitle import events
 from pertitle.eta import Estimate, Progress
 from pertitle.records import LadderPlan, Rendition

@@ -6,11 +6,12 @@ goes away; fields may be added without a new version.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from pertitle.encoder.codecs import CODECS, by_reach
-from pertitle.errors import ModelError
+from pertitle.errors import ModelError, printable
 from pertitle.records import (
     Analysis,
     EncodeOptions,
@@ -21,9 +22,11 @@ from pertitle.records import (
     TitlePlan,
 )
 from pertitle.serial import from_json, read_json, to_json
+from pertitle.sources import MAX_SECONDS, MAX_SIDE, demuxer_of
 
 VERSION = 2
 _MAX_RUNGS = 64
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=,-]*")
 
 
 def plan_document(plan: TitlePlan, options: Options) -> dict[str, Any]:
@@ -76,10 +79,38 @@ def read_plan(path: Path) -> tuple[TitlePlan, Options]:
     )
     for ladder in plan.ladders:
         _check(ladder, plan, path.name)
+    _check_bounds(plan, options.encode, path.name)
     codecs = [ladder.codec for ladder in plan.ladders]
     if codecs != [codec.name for codec in by_reach(options.encode.codecs)]:
         raise ModelError(f"{path.name}: ladders of {', '.join(codecs)} are not those asked for")
     return plan, options
+
+
+def _check_bounds(plan: TitlePlan, encode: EncodeOptions, name: str) -> None:
+    """What becomes part of a command, and what decides how much work is done."""
+    analysis, video = plan.analysis, plan.analysis.source.video
+    words = [encode.quality_model, encode.preset, video.primaries, video.transfer, video.matrix]
+    words += [text for one in plan.ladders for text in (one.quality_model, one.preset)]
+    for word in words:
+        if word is not None and not _WORD.fullmatch(word):
+            raise ModelError(f"{name}: {printable(word)!r} is not a name")
+    demuxer_of(analysis.source)
+    sizes = [encode.display, analysis.source.size, analysis.treatment.size]
+    sizes += [ladder.display for ladder in plan.ladders]
+    sizes += [analysis.treatment.crop.size] if analysis.treatment.crop else []
+    for size in sizes:
+        if not (2 <= size.width <= MAX_SIDE and 2 <= size.height <= MAX_SIDE):
+            raise ModelError(f"{name}: {size} is not a picture size")
+    numbers = {
+        "frame rate": (float(analysis.treatment.frame_rate), 0.01, 1000.0),
+        "segment_seconds": (encode.segment_seconds, 0.5, 60.0),
+        "vbv_ratio": (encode.vbv_ratio, 1.0, 1000.0),
+        "duration": (analysis.source.duration, 0.0001, MAX_SECONDS),
+        "digest": (sum(window.duration for window in analysis.digest), 0.0001, 3600.0),
+    }
+    for what, (value, low, high) in numbers.items():
+        if not low <= value <= high:
+            raise ModelError(f"{name}: {what} {value:g} is not between {low:g} and {high:g}")
 
 
 def _check(ladder: LadderPlan, plan: TitlePlan, name: str) -> None:

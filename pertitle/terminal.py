@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from pertitle.shown import escape
 from pertitle import compare, events
 from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
 from pertitle.tools import Check

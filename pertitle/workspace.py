@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import pertitle
@@ -37,7 +38,10 @@ def fingerprint(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        size = path.stat().st_size
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):  # opening a pipe would wait for a writer
+            raise SourceError(f"{path.name} is not a file")
+        size = stat.st_size
         digest.update(str(size).encode())
         with path.open("rb") as file:
             for offset in {0, max(0, size // 2), max(0, size - _SAMPLE_BYTES)}:

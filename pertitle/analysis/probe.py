@@ -13,19 +13,9 @@ import av.error
 from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
-from pertitle.sources import MAX_PIXELS, PROTOCOLS
+from pertitle.sources import CONTAINERS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, PROTOCOLS
 
-MAX_SIDE = 16384
-"""Largest picture side accepted; larger headers are damage or an attack."""
-MAX_SECONDS = 48 * 3600.0
-"""Longest title accepted. Two pictures a century apart would be filled with copies to encode."""
 MAX_PROBED_PACKETS = 600
-CONTAINERS = (
-    "mov", "mp4", "matroska", "webm", "avi", "mpegts", "mpeg", "mpegvideo", "mxf", "flv", "ogg",
-    "asf", "gxf", "ivf", "nut", "rm", "dv", "wtv", "h264", "hevc", "obu", "av1", "m4v", "h263",
-    "mjpeg", "yuv4mpegpipe", "gif", "apng", "swf", "vc1", "vvc", "cavsvideo", "dirac", "lmlm4",
-)  # fmt: skip
-"""Container formats (ffmpeg demuxers) that hold their pictures themselves."""
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 
 

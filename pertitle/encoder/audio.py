@@ -197,9 +197,10 @@ def _levels(toolbox: Toolbox, title: Title, track: Track, duration: Fraction) ->
     """The loudness of a track as it will be delivered; None if nothing of it is heard."""
     if "silent" in track.remarks:
         return None
-    stream = commands.open_input(title.source.path)[str(track.stream.index)]
+    stream = commands.open_source(title.source)[str(track.stream.index)]
     argv = measuring_command(toolbox.ffmpeg, _in_step(stream, title.origin, duration, track))
-    return read_levels(toolbox.runner.run(argv, limits=toolbox.limits()).stderr_tail)
+    limits = toolbox.limits(toolbox.seconds_for(float(duration)))
+    return read_levels(toolbox.runner.run(argv, limits=limits).stderr_tail)
 
 
 def audio_command(

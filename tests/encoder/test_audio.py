@@ -311,6 +311,6 @@ def test_clipped_sound_is_told_from_loud_sound(make_clip: MakeClip) -> None:
         wave = f"aevalsrc='clip({gain}*sin(440*PI*t),-1,1)':d=1:s=48000"
         clip = make_clip("color=black:s=64x64:r=5:d=1", f"{name}.mkv", "-c:v", "libx264", "-c:a",
                          "flac", sound=wave)  # fmt: skip
-        heard.append(listen(clip, analysis_of(clip).source.audio[0], 1.0))
+        heard.append(listen(analysis_of(clip).source, analysis_of(clip).source.audio[0]))
     assert [sound.is_clipped for sound in heard] == [False, True]
     assert heard[1].clipped == pytest.approx(440, rel=0.1)

@@ -38,13 +38,13 @@ from pertitle.workspace import FORMAT, fingerprint, key_of
 
 def analyse_title(path: Path, options: Options) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
-<<<<<<< HEAD
     encode = options.encode
-    return analyse(source or path, segment_seconds=encode.segment_seconds, crop=encode.crop)
-=======
-    arguments = {"path_or_source": path, "segment_seconds": options.encode.segment_seconds}
+    arguments = {
+        "path_or_source": path.absolute(),
+        "segment_seconds": encode.segment_seconds,
+        "crop": encode.crop,
+    }
     return isolated(find_toolbox(options.ffmpeg), analyse, arguments, name=path.name)
->>>>>>> 57b0797 (Sources are decoded in bounded child processes)
 
 
 def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
@@ -122,17 +122,12 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-<<<<<<< HEAD
-    analysis = analyse(
-        path, segment_seconds=segment, crop=crop, on_progress=work.progress("analysis")
-=======
     analysis = isolated(
         work.toolbox,
         analyse,
-        {"path_or_source": path.absolute(), "segment_seconds": segment},
+        {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
         name=path.name,
         on_progress=work.progress("analysis"),
->>>>>>> 57b0797 (Sources are decoded in bounded child processes)
     )
     work.cache.put(key, analysis)
     return analysis, key

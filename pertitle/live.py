@@ -14,11 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pertitle.shown import escape
 from pertitle import events
 from pertitle.eta import Estimate, Progress
 from pertitle.records import LadderPlan, Rendition
 from pertitle.report.braille import Line, plot
+from pertitle.shown import escape
 from pertitle.terminal import batch_table, summary_line, title_line, title_table
 
 REFRESHES = 4

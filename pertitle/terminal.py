@@ -14,9 +14,9 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.table import Table
 
-from pertitle.shown import escape
 from pertitle import compare, events
 from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
+from pertitle.shown import escape
 from pertitle.tools import Check
 
 

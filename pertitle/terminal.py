@@ -106,7 +106,7 @@ def describe(event: events.Event, *, verbose: bool) -> str:
             )
         case events.Probed(title, probe, codec):
             return (
-                f"{title}: {codec} probe {probe.height}p crf {probe.crf:g}: "
+                f"{title}: {codec} probe {probe.height}p crf {probe.crf:g}:"
                 f" {probe.bitrate_kbps:.0f} kbit/s VMAF {probe.vmaf:.1f} ({probe.seconds:.1f} s)"
             )
         case events.Planned(title, ladder):

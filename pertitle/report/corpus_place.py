@@ -1,23 +1,26 @@
-"""Where a title's features sit among those the model was trained on."""
+"""Where a title's features sit among those of the clips the shipped models were trained on."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
 
 from pertitle.analysis.registry import REGISTRY
-from pertitle.errors import ModelError
-from pertitle.ladder import load_model
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One feature: its value, what it is, and how far it is from the corpus.
+    """One feature: its value, what it is, and where it sits in the corpus.
 
     Attributes:
-        deviation: distance from the corpus median in spreads (half the width of the middle
-            68 %), negative below it; None if the corpus is unknown.
+        share: share of the corpus's clips below the value, 0 to 1; None if the corpus does not
+            know the feature.
     """
 
     name: str
@@ -25,39 +28,51 @@ class Placed:
     unit: str
     meaning: str
     reference: str
-    deviation: float | None
+    share: float | None
 
 
-def place_features(features: Mapping[str, float], codec: str) -> list[Placed]:
-    """Every feature of a title, beside the corpus of the codec's shipped model if there is one."""
-    corpus = _corpus(codec)
+def place_features(features: Mapping[str, float]) -> list[Placed]:
+    """Every feature of a title, beside the corpus."""
+    known = corpus().quantiles
     placed = []
     for name, value in features.items():
-        known = REGISTRY.get(name)
-        centre, spread = corpus.get(name, (0.0, math.inf))
-        ok = math.isfinite(spread) and spread > 0 and math.isfinite(value)
+        entry = REGISTRY.get(name)
+        ok = name in known and math.isfinite(value)
         placed.append(
             Placed(
                 name,
                 value,
-                known.unit if known else "",
-                known.meaning if known else "",
-                known.reference if known else "",
-                (value - centre) / spread if ok else None,
+                entry.unit if entry else "",
+                entry.meaning if entry else "",
+                entry.reference if entry else "",
+                share_below(known[name], value) if ok else None,
             )
         )
     return placed
 
 
-def _corpus(codec: str) -> dict[str, tuple[float, float]]:
-    try:
-        scaler = load_model(codec).regression.scaler
-    except ModelError:
-        return {}
-    rows = zip(scaler.names, scaler.centre, scaler.spread, strict=True)
-    return {name: (float(centre), float(spread)) for name, centre, spread in rows}
+@dataclass(frozen=True)
+class Corpus:
+    """How many clips there were, and quantiles of each feature at equal steps."""
+
+    clips: int
+    quantiles: dict[str, list[float]]
 
 
-def share_below(deviation: float) -> float:
-    """Share of the corpus below a deviation, 0 to 1, as if the corpus were Gaussian."""
-    return 0.5 * (1 + math.erf(deviation / math.sqrt(2)))
+@cache
+def corpus() -> Corpus:
+    """The corpus as shipped; benchmarks/feature_quantiles.py writes it."""
+    text = resources.files(__package__).joinpath("assets", "corpus.json")
+    return Corpus(**json.loads(text.read_text(encoding="utf-8")))
+
+
+def share_below(quantiles: Sequence[float], value: float) -> float:
+    """Share of the corpus below a value, 0 to 1, from its quantiles at equal steps.
+
+    A value that many clips share is placed in the middle of them.
+    """
+    levels = np.linspace(0.0, 1.0, len(quantiles))
+    equal = np.flatnonzero(np.asarray(quantiles) == value)
+    if len(equal):
+        return float(levels[equal].mean())
+    return float(np.interp(value, quantiles, levels))

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pertitle.report import page, words
-from pertitle.report.corpus_place import Placed, share_below
+from pertitle.report.corpus_place import Placed, corpus
 from pertitle.report.markup import Markup, number, tag
 
 SHOWN = 8
-REACH = 3.0
-"""Deviations beyond this are drawn at the edge."""
 
 
 def feature_section(placed: Sequence[Placed]) -> Markup | None:
     """The most unusual features first, all of them behind a fold; None without features."""
     if not placed:
         return None
-    known = [entry for entry in placed if entry.deviation is not None]
-    unusual = sorted(known, key=lambda entry: -abs(entry.deviation or 0.0))[:SHOWN]
+    known = [entry for entry in placed if entry.share is not None]
+    unusual = sorted(known, key=lambda entry: -abs((entry.share or 0.0) - 0.5))[:SHOWN]
     said = (
-        "Each mark is this title among the clips the model was trained on; the middle of the strip"
-        " is the corpus median, the shaded part holds its middle 68 %."
+        f"Each mark is this title among the {corpus().clips} clips the model was trained on, from the"
+        " lowest to the highest value; the shaded part holds their middle 68 %."
     )
     return page.section(
         "features",
@@ -51,20 +49,19 @@ def _row(entry: Placed) -> list[object]:
     meaning = entry.meaning + (f" ({entry.unit})" if entry.unit else "")
     if entry.reference:
         meaning += f"; {entry.reference}"
-    if entry.deviation is None:
+    if entry.share is None:
         return [entry.name, value, "", "", meaning]
-    share = words.percent(100 * share_below(entry.deviation))
-    return [entry.name, value, _strip(entry.deviation), share, meaning]
+    share = words.percent(100 * entry.share)
+    return [entry.name, value, _strip(entry.share), share, meaning]
 
 
-def _strip(deviation: float) -> Markup:
-    place = 60 + 56 * max(-REACH, min(REACH, deviation)) / REACH
-    side = 56 / REACH
+def _strip(share: float) -> Markup:
+    place = 4 + 112 * share
     return tag(
         "svg",
-        tag("rect", x=60 - side, y=2, width=2 * side, height=12, class_="middle"),
+        tag("rect", x=4 + 112 * 0.16, y=2, width=112 * 0.68, height=12, class_="middle"),
         tag("path", d="M4 8H116M60 2V14", class_="rail"),
         tag("path", d=f"M{number(place)} 1l4 7-4 7-4-7z", class_="here"),
         viewbox="0 0 120 16", class_="strip", role="img",
-        aria_label=f"{words.signed(deviation)} spreads from the median",
+        aria_label=f"above {words.percent(100 * share)} of the corpus",
     )  # fmt: skip

@@ -1,8 +1,9 @@
 """The fixed ladder that a title's own is compared with, and the saving.
 
 The rungs are those of Apple's "HTTP Live Streaming (HLS) Authoring Specification for Apple
-Devices", tables of H.264 and HEVC variants for 16:9 at 30 frames a second and standard dynamic
-range. It is what many services ship when they do not look at the content.
+Devices", its table of average bitrates for 16:9 and standard dynamic range. It is what many
+services ship when they do not look at the content. The H.264 column was compared with two public
+copies of the table (of 2019 and 2022); of the HEVC column none was found to compare it with.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def title_page(
     views = [result.alone(ladder) for ladder in ladders]
     subjects = [_subject(view) for view in views]
     segments = segments if len(segments) == len(result.renditions) else []
-    placed = place_features(result.plan.analysis.features, result.plan.ladder.codec)
+    placed = place_features(result.plan.analysis.features)
     body: list[object] = [
         tag("a", "Skip to the rungs", href="#rungs", class_="skip"),
         tag("header", tag("h1", result.name), tag("p", source.one_line(result.plan.analysis))),

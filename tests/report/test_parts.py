@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.feature_quantiles import ROOT, quantiles
 from pertitle.records import Package
 from pertitle.report import chart, saving, timeline, words
 from pertitle.report.corpus_place import share_below
@@ -162,6 +163,14 @@ def test_merged_segments_keep_bits_and_time() -> None:
     assert timeline.merged(track[:10]) == track[:10]
 
 
-def test_share_below_is_the_gaussian_distribution() -> None:
-    assert share_below(0) == 0.5
-    assert share_below(1) == pytest.approx(0.8413, abs=1e-4)
+def test_a_feature_is_placed_among_the_quantiles_of_the_corpus() -> None:
+    quantiles = [0.0, 0.0, 0.0, 1.0, 3.0]
+    assert share_below(quantiles, 2.0) == pytest.approx(0.875)
+    assert share_below(quantiles, 0.0) == pytest.approx(0.25)
+    assert share_below(quantiles, -1.0) == 0
+    assert share_below(quantiles, 9.0) == 1
+
+
+def test_the_shipped_quantiles_are_those_of_the_feature_table() -> None:
+    text = (ROOT / "pertitle/report/assets/corpus.json").read_text(encoding="utf-8")
+    assert text == quantiles(), "run python benchmarks/feature_quantiles.py"

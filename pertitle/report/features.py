@@ -18,8 +18,8 @@ def feature_section(placed: Sequence[Placed]) -> Markup | None:
     known = [entry for entry in placed if entry.share is not None]
     unusual = sorted(known, key=lambda entry: -abs((entry.share or 0.0) - 0.5))[:SHOWN]
     said = (
-        f"Each mark is this title among the {corpus().clips} clips the model was trained on, from the"
-        " lowest to the highest value; the shaded part holds their middle 68 %."
+        f"Each mark is this title among the {corpus().clips} clips the model was trained on, from"
+        " the lowest to the highest value; the shaded part holds their middle 68 %."
     )
     return page.section(
         "features",

@@ -164,7 +164,7 @@ def _read_file(path: Path, name: str, codec: str | None) -> Side:
             raise ModelError(
                 f"{path.name} is a result of version {data.get('version')}, not {RESULT_VERSION}"
             )
-        record = {key: value for key, value in data.items() if key not in ("version", "key")}
+        record = {key: value for key, value in data.items() if key not in ("version", "inputs")}
         return side_of(from_json(TitleResult, record), name, codec)
     plan, _ = read_plan(path)
     return side_of(plan, name, codec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from joblib import Parallel, delayed
 
+import pertitle
 from pertitle import events
 from pertitle.budget import SLACK, undominated
 from pertitle.encoder import (
@@ -27,6 +28,7 @@ from pertitle.encoder import (
 from pertitle.encoder.codecs import Codec, codec_named, prepared
 from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
+from pertitle.encoder.subtitles import SubtitleRendition
 from pertitle.events import OnEvent
 from pertitle.records import (
     Analysis,
@@ -40,7 +42,7 @@ from pertitle.records import (
     Verification,
 )
 from pertitle.tools import Toolbox
-from pertitle.workspace import Workspace
+from pertitle.workspace import FORMAT, Workspace, key_of
 
 MAX_ATTEMPTS = 3
 """Encodes of a rung: the planned one and at most two corrections."""
@@ -89,6 +91,15 @@ def deliver(
         DeliveryError: an artifact failed its check.
         ProcessError: ffmpeg or the packager failed.
     """
+    stat = plan.analysis.source.path.stat()
+    basis = key_of(
+        FORMAT,
+        pertitle.__version__,
+        toolbox.version,
+        space.folder,  # records hold absolute paths
+        plan.analysis.source,
+        (stat.st_size, stat.st_mtime_ns),
+    )
     renditions = tuple(
         rendition
         for ladder in plan.ladders
@@ -99,18 +110,26 @@ def deliver(
     analysis = plan.analysis
     frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
     with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
-        audio = encode_audio(
-            toolbox, analysis, frames=frames, folder=space.kept("audio"), options=options.audio
+        audio = space.remember(
+            "audio",
+            key_of(basis, frames, options.audio),
+            tuple[AudioRendition, ...],
+            lambda folder: encode_audio(
+                toolbox, analysis, frames=frames, folder=folder, options=options.audio
+            ),
         )
         for track in audio:
             for remark in track.remarks:
                 message = f"sound track {track.source_index}: {remark}"
                 steps.emit(events.Notice(steps.name, message))
-        subtitles = extract_subtitles(
-            toolbox, analysis, frames=frames, folder=space.kept("subtitles")
+        subtitles = space.remember(
+            "subtitles",
+            key_of(basis, frames),
+            tuple[SubtitleRendition, ...],
+            lambda folder: extract_subtitles(toolbox, analysis, frames=frames, folder=folder),
         )
-    staged = space.staged("package")
-    with steps.stage("packaging"):
+
+    def packaged(staged: Path) -> Package:
         rate = analysis.treatment.frame_rate
         grid = segment_grid(analysis.source.duration, rate, options.encode.segment_seconds)
         board, bif = _storyboard(
@@ -139,6 +158,13 @@ def deliver(
             storyboard=board,
             bif=bif is not None,
         )
+        return finished
+
+    parts = [(r.path.name, r.path.stat().st_mtime_ns, r.rung, r.verification) for r in renditions]
+    key = key_of(basis, parts, audio, subtitles, options.encode.segment_seconds, options.bif)
+    with steps.stage("packaging"):
+        finished = space.remember("package", key, Package, packaged)
+    staged = space.work / "package"
     marks = {finished.hls_master, finished.dash_manifest}
     entries = sorted((p.name for p in staged.iterdir()), key=lambda name: (name in marks, name))
     return Delivery(staged, entries, renditions, audio, finished)
@@ -252,10 +278,22 @@ def _bring_onto_target(
         display=ladder.display,
         scratch=space.staged("verification"),
     )
+
+    def verified(rung: EncodedRung) -> Verification:
+        stat = rung.path.stat()
+        basis = (stat.st_size, stat.st_mtime_ns, pertitle.__version__, FORMAT, toolbox.version)
+        key = key_of(*basis, ladder.quality_model, ladder.display, options.verify)
+        return space.note(
+            f"verified-{rung.path.stem}",
+            key,
+            Verification,
+            lambda: verifier.verify(rung.path, options.verify),
+        )
+
     with verifier:
         while pending := [track for track in tracks if track.next is not None]:
             rungs = space.kept("rungs")
-            _attempt(pending, analysis, options, toolbox, rungs, steps, codec, verifier)
+            _attempt(pending, analysis, options, toolbox, rungs, steps, codec, verified)
             for track in pending:
                 track.next = _correction(track, ladder, codec, options)
 
@@ -268,9 +306,10 @@ def _attempt(
     folder: Path,
     steps: Steps,
     codec: Codec,
-    verifier: Verifier,
+    check: Callable[[EncodedRung], Verification],
 ) -> None:
     """Encode the next version of some rungs and measure them."""
+
     heights = ", ".join(f"{t.next.height}p" for t in tracks if t.next is not None)
     heights = f"{codec.name} {heights}" if len(options.encode.codecs) > 1 else heights
     with steps.stage("encoding", 1.0):
@@ -290,12 +329,12 @@ def _attempt(
     with steps.stage("verification", float(len(encoded)), "rungs"):
         checks = Parallel(
             n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
-        )(delayed(verifier.verify)(rung.path, options.verify) for rung in encoded)
-        for i, (track, rung, check) in enumerate(zip(tracks, encoded, checks, strict=True)):
+        )(delayed(check)(rung) for rung in encoded)
+        for i, (track, rung, found) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.attempts += 1
-            if track.best is None or _better(track, rung, check, options):
-                track.best = (rung, check)
-            steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {check.vmaf:.1f}")
+            if track.best is None or _better(track, rung, found, options):
+                track.best = (rung, found)
+            steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {found.vmaf:.1f}")
 
 
 def _better(track: _Track, rung: EncodedRung, check: Verification, options: Options) -> bool:

@@ -17,8 +17,6 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from pertitle import events
-from pertitle.delivery import Delivery, deliver
-from pertitle.encoder.thumbnails import make_thumbnails
 from pertitle.errors import (
     Cancelled,
     PertitleError,
@@ -28,117 +26,21 @@ from pertitle.errors import (
 )
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
-from pertitle.isolation import isolated
-from pertitle.plan_file import plan_document, read_plan
-from pertitle.planning import plan_in
+from pertitle.plan_file import read_plan
 from pertitle.records import (
     RESULT_VERSION,
     BatchResult,
     Options,
-    Thumbnail,
     TitleFailure,
     TitlePlan,
     TitleResult,
 )
-from pertitle.report import write_batch_report, write_title_report
-from pertitle.report.preview import read_player, write_preview
+from pertitle.report import write_batch_report
+from pertitle.report.preview import read_player
 from pertitle.serial import to_json, write_json, write_text
+from pertitle.titles import deliver_title
 from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
-from pertitle.workspace import Workspace, fingerprint, locked, plan_key, title_key
-
-
-def _deliver_title(
-    title: Title,
-    out: Path,
-    work: Work,
-    *,
-    given: TitlePlan | None = None,
-    keep_work: bool = False,
-) -> TitleResult:
-    """Deliver one title, unless it was already delivered under the same key."""
-    mark = fingerprint(title.path)
-    key = title_key(mark, work.options, work.toolbox.version)
-    space = Workspace(out / title.name)
-    finished = space.finished(key)
-    if finished is not None:
-        work.emit(events.TitleSkipped(title.name))
-        return finished
-    space.create()
-    plan = given or _resumed_plan(title, mark, space, work)
-    recorder = work.toolbox.runner
-    assert isinstance(recorder, Recorder)
-    delivery = deliver(plan, work.options, work.toolbox, space, work)
-    thumbnails: tuple[Thumbnail, ...] = ()
-    staged = space.staged("thumbnails")
-    if work.options.thumbnails:
-        with work.stage("thumbnails", 1.0):
-            thumbnails = isolated(
-                work.toolbox,
-                make_thumbnails,
-                {"analysis": plan.analysis, "folder": staged, "count": work.options.thumbnails},
-                name=title.path.name,
-                on_progress=work.progress("thumbnails"),
-            )
-    result = _result(title.name, plan, delivery, thumbnails, recorder.commands, work.seconds)
-    space.retract()
-    space.publish(space.work, ["thumbnails"])
-    space.publish(delivery.staged, delivery.entries)
-    write_json(space.folder / "plan.json", plan_document(plan, work.options))
-    write_title_report(
-        result, space.folder / "report.html", thumbnails_folder=space.folder / "thumbnails"
-    )
-    (space.folder / "error.log").unlink(missing_ok=True)
-    if work.options.preview:
-        write_preview(result, space.folder, work.options.preview)
-    write_json(
-        space.folder / "result.json", {"version": RESULT_VERSION, "key": key, **to_json(result)}
-    )
-    if not keep_work:
-        space.clear()
-    work.emit(events.TitleDone(title.name, result))
-    return result
-
-
-def _resumed_plan(title: Title, mark: str, space: Workspace, work: Work) -> TitlePlan:
-    """The plan an interrupted run made under the same key, or a new one."""
-    key = plan_key(mark, work.options, work.toolbox.version)
-    saved = space.saved_plan(key)
-    if saved is not None:
-        try:
-            plan, _ = read_plan(saved)
-        except PertitleError:
-            saved.unlink()
-        else:
-            source = replace(plan.analysis.source, path=title.path)
-            plan = replace(plan, analysis=replace(plan.analysis, source=source))
-            work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
-            return plan
-    plan = plan_in(title.path, work)
-    space.save_plan(key, plan_document(plan, work.options))
-    return plan
-
-
-def _result(
-    name: str,
-    plan: TitlePlan,
-    delivery: Delivery,
-    thumbnails: tuple[Thumbnail, ...],
-    commands: Sequence[str],
-    seconds: dict[str, float],
-) -> TitleResult:
-    return TitleResult(
-        name=name,
-        plan=plan,
-        renditions=delivery.renditions,
-        audio=delivery.audio,
-        package=delivery.package,
-        thumbnails=thumbnails,
-        commands=tuple(commands),
-        seconds=dict(seconds),
-    )
-
-
-# --- batches --------------------------------------------------------------------------------
+from pertitle.workspace import locked
 
 
 def run_batch(
@@ -266,7 +168,7 @@ def _guarded(
 ) -> TitleResult | TitleFailure | None:
     """Deliver a title and turn whatever goes wrong with it into a failure record."""
     try:
-        return _deliver_title(title, out, work, given=given, keep_work=keep_work)
+        return deliver_title(title, out, work, given=given, keep_work=keep_work)
     except Cancelled:
         return None  # the batch raises when all workers have let go
     except Exception as error:

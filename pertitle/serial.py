@@ -169,6 +169,21 @@ def sync_folder(folder: Path) -> None:
     os.close(handle)
 
 
+def sync_file(path: Path) -> None:
+    """Make a finished file durable, where the system can."""
+    handle = os.open(path, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(handle)
+    os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make all files below a folder durable."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            sync_file(path)
+
+
 def write_json(path: Path, data: object) -> None:
     """Write a record or plain data as JSON, atomically."""
     write_text(path, json.dumps(to_json(data), indent=1, ensure_ascii=False) + "\n")

@@ -7,27 +7,30 @@ it, so that nothing half-written can be taken for a result.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pertitle
 from pertitle.errors import ModelError, SourceError, UsageError
 from pertitle.records import Options, TitleResult
-from pertitle.serial import from_json, read_json, sync_folder, to_json, write_json
+from pertitle.serial import from_json, read_json, sync_folder, sync_tree, to_json, write_json
 
 MARKS = ("result.json", "master.m3u8", "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
 FORMAT = 2
 """Changes when results written by an older pertitle may not be kept."""
 _SAMPLE_BYTES = 1 << 20
+_INPUTS = "inputs.json"
+T = TypeVar("T")
 
 
 def fingerprint(path: Path) -> str:
@@ -59,6 +62,19 @@ def key_of(*parts: object) -> str:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A delivered title and the inputs it was made from."""
+
+    result: TitleResult
+    inputs: dict[str, Any]
+
+
+def _listing(folder: Path) -> dict[str, int]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+
+
+@dataclass(frozen=True)
 class Workspace:
     """The folder of one title inside the output folder."""
 
@@ -68,8 +84,30 @@ class Workspace:
     def work(self) -> Path:
         return self.folder / ".work"
 
-    def create(self) -> None:
-        """Make the folders.
+    def earlier(self) -> Earlier | None:
+        """What an earlier run delivered here, whole, or None."""
+        if not all((self.folder / name).exists() for name in MARKS):
+            return None
+        try:
+            data = read_json(self.folder / "result.json")
+            inputs = data.pop("inputs", None) if isinstance(data, dict) else None
+            if not isinstance(inputs, dict):
+                return None
+            data.pop("version", None)
+            return Earlier(from_json(TitleResult, data), inputs)
+        except ModelError:
+            return None
+
+    def begun(self) -> dict[str, Any] | None:
+        """The inputs of a run that was interrupted here, or None."""
+        try:
+            inputs = read_json(self.work / _INPUTS)
+        except ModelError:
+            return None
+        return inputs if isinstance(inputs, dict) else None
+
+    def begin(self, inputs: dict[str, Any]) -> None:
+        """Make the folders and say what this run depends on.
 
         Raises:
             UsageError: the output folder is not writable.
@@ -78,19 +116,53 @@ class Workspace:
             self.work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
+        write_json(self.work / _INPUTS, inputs)
 
-    def finished(self, key: str) -> TitleResult | None:
-        """The result if the title was delivered under this key, else None."""
-        if not all((self.folder / name).exists() for name in MARKS):
-            return None
-        try:
-            data = read_json(self.folder / "result.json")
-            if not isinstance(data, dict) or data.pop("key", None) != key:
-                return None
-            data.pop("version", None)
-            return from_json(TitleResult, data)
-        except ModelError:
-            return None
+    def remember(self, name: str, key: str, kind: Any, make: Callable[[Path], T]) -> T:
+        """The result of a step that an interrupted run finished, or of doing it now.
+
+        The step's files lie in the folder ``name`` of the intermediate files. Its note, written
+        when they are on the disk, lists them: a file that is missing or of another size makes the
+        step be done again.
+
+        Args:
+            key: digest of what the step depends on.
+            kind: type of the result, made of records.
+            make: does the step in the folder it is given, which is empty.
+        """
+        folder = self.work / name
+
+        def whole(noted: Any) -> bool:
+            return bool(noted["files"] == _listing(folder))
+
+        def step() -> tuple[T, dict[str, Any]]:
+            result = make(self.staged(name))
+            sync_tree(folder)
+            return result, {"files": _listing(folder)}
+
+        return self._noted(name, key, kind, step, whole)
+
+    def note(self, name: str, key: str, kind: Any, make: Callable[[], T]) -> T:
+        """The same for a step that leaves no files."""
+        return self._noted(name, key, kind, lambda: (make(), {}), lambda noted: True)
+
+    def _noted(
+        self,
+        name: str,
+        key: str,
+        kind: Any,
+        make: Callable[[], tuple[T, dict[str, Any]]],
+        whole: Callable[[Any], bool],
+    ) -> T:
+        note = self.kept("notes") / f"{name}.json"
+        with contextlib.suppress(ModelError, KeyError, TypeError):
+            noted = read_json(note)
+            if noted["key"] == key and whole(noted):
+                return cast(T, from_json(kind, noted["result"], name))
+        note.unlink(missing_ok=True)
+        result, more = make()
+        write_json(note, {"key": key, **more, "result": to_json(result)})
+        return result
 
     def kept(self, name: str) -> Path:
         """A folder of intermediate files that a later run may use again."""
@@ -133,19 +205,48 @@ class Workspace:
         write_json(self.work / f"plan-{key}.json", document)
 
 
-def plan_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:
-    """Everything that a plan depends on."""
-    model = fingerprint(options.model) if options.model else ""
-    basis = (FORMAT, pertitle.__version__, ffmpeg_version, source_fingerprint, model)
-    return key_of(*basis, options.ladder, options.encode)
+def inputs_of(source: str, options: Options, ffmpeg_version: str) -> dict[str, Any]:
+    """Everything that a delivered title depends on, by name.
+
+    Args:
+        source: the source's :func:`fingerprint`.
+    """
+    inputs: dict[str, Any] = {
+        "source": source,
+        "pertitle": f"{pertitle.__version__}, format {FORMAT}",
+        "ffmpeg": ffmpeg_version,
+        "model": fingerprint(options.model) if options.model else None,
+        "thumbnails": options.thumbnails,
+        "bif": options.bif,
+        "preview": fingerprint(options.preview) if options.preview else None,
+    }
+    for part in ("ladder", "encode", "verify", "audio"):
+        named = to_json(getattr(options, part))
+        inputs |= {f"{part}.{name}": value for name, value in named.items()}
+    return inputs
 
 
-def title_key(source_fingerprint: str, options: Options, ffmpeg_version: str) -> str:
-    """Everything that a delivered title depends on."""
-    basis = plan_key(source_fingerprint, options, ffmpeg_version)
-    return key_of(
-        basis, options.verify, options.audio, options.thumbnails, str(options.preview or "")
-    )
+def plan_key(inputs: dict[str, Any]) -> str:
+    """A digest of what a plan depends on."""
+    names = {"source", "pertitle", "ffmpeg", "model"}
+    return key_of({k: v for k, v in inputs.items() if k in names or k.startswith(_PLANNED)})
+
+
+_PLANNED = ("ladder.", "encode.")
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
+    """What differs between two titles' inputs: a phrase for people by name."""
+    told = {}
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        # Digests tell people nothing, nor do long lists.
+        short = all(len(str(value)) <= 20 for value in (old, new))
+        plain = name.rpartition(".")[2]
+        told[name] = f"{plain} {old} → {new}" if short and name != "source" else plain
+    return told
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_sides_are_read_from_files_and_folders(tmp_path: Path) -> None:
     folder.mkdir()
     write_json(folder / "plan.json", plan_document(result.plan, Options()))
     assert not read_side(folder).measured
-    write_json(folder / "result.json", {"version": RESULT_VERSION, "key": "k", **to_json(result)})
+    write_json(folder / "result.json", {"version": RESULT_VERSION, "inputs": {}, **to_json(result)})
     assert read_side(folder).measured
     assert read_side(folder).name == "title"
     assert len(read_side(folder / "plan.json").points) == 7

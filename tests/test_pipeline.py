@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -251,12 +252,24 @@ def test_a_stopped_run_continues_with_its_plan(clip: Path, tmp_path: Path) -> No
     assert not any(isinstance(event, events.Probed) for event in seen)
 
 
-def test_changed_options_deliver_anew(clip: Path, tmp_path: Path) -> None:
+def test_a_changed_option_redoes_what_depends_on_it_and_says_so(clip: Path, tmp_path: Path) -> None:
     assert run_batch([clip], tmp_path, FAST).ok
-    changed = Options(ladder=FAST.ladder, encode=FAST.encode, thumbnails=1)
-    assert run_batch([clip], tmp_path, changed).ok
+    segments = {p: p.stat().st_mtime_ns for p in (tmp_path / "scene").rglob("*.m4s")}
+    assert segments
+    seen: list[object] = []
+    fewer = replace(FAST, thumbnails=1)
+    assert run_batch([clip], tmp_path, fewer, on_event=seen.append).ok
+    notices = [event.message for event in seen if isinstance(event, events.Notice)]
+    assert notices == ["made anew: thumbnails 2 → 1"]
     result = json.loads((tmp_path / "scene/result.json").read_text())
     assert len(result["thumbnails"]) == 1
+    assert {p: p.stat().st_mtime_ns for p in segments} == segments  # the package is not touched
+    seen.clear()
+    ladder = replace(FAST.ladder, max_probes=1)
+    assert run_batch([clip], tmp_path, replace(fewer, ladder=ladder), on_event=seen.append).ok
+    notices = [event.message for event in seen if isinstance(event, events.Notice)]
+    assert "made anew: max_probes 2 → 1" in notices
+    assert not any(p.exists() and p.stat().st_mtime_ns == t for p, t in segments.items())
 
 
 def test_a_plan_for_another_video_is_refused(

@@ -19,6 +19,7 @@ from pertitle.encoder.pictures import Pictures, read_pictures
 from pertitle.encoder.title import ENDLESS_FRAMES, Title, open_title
 from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
+from pertitle.serial import sync_file, write_json
 from pertitle.tools import Toolbox
 
 FORMAT_VERSION = 2
@@ -164,10 +165,11 @@ class _Job:
 
     def keep(self, pictures: Pictures) -> None:
         """Rename the checked file, then say what it is; without the note it does not count."""
+        sync_file(self.part)
         self.note.unlink(missing_ok=True)
         self.part.replace(self.path)
         note = {"key": self.key, "bytes": self.path.stat().st_size, "frames": pictures.frames}
-        self.note.write_text(json.dumps(note) + "\n", encoding="utf-8")
+        write_json(self.note, note)
 
 
 def _job(

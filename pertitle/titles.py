@@ -1,0 +1,173 @@
+"""Delivering one title: what an earlier run finished is kept, the rest is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pertitle import events
+from pertitle.delivery import Delivery, deliver
+from pertitle.encoder.thumbnails import make_thumbnails
+from pertitle.errors import PertitleError
+from pertitle.inputs import Title
+from pertitle.isolation import isolated
+from pertitle.plan_file import plan_document, read_plan
+from pertitle.planning import plan_in
+from pertitle.records import RESULT_VERSION, Thumbnail, TitlePlan, TitleResult
+from pertitle.report import write_title_report
+from pertitle.report.preview import write_preview
+from pertitle.serial import to_json, write_json
+from pertitle.work import Recorder, Work
+from pertitle.workspace import (
+    Earlier,
+    Workspace,
+    changes,
+    fingerprint,
+    inputs_of,
+    key_of,
+    plan_key,
+)
+
+EXTRAS = {"thumbnails", "preview"}
+"""Inputs that change nothing in the package: it is kept when only they differ."""
+
+
+def deliver_title(
+    title: Title,
+    out: Path,
+    work: Work,
+    *,
+    given: TitlePlan | None = None,
+    keep_work: bool = False,
+) -> TitleResult:
+    """Deliver one title, unless it was already delivered from the same inputs.
+
+    Args:
+        given: the plan to deliver; None to make one.
+        keep_work: keep the intermediate files.
+    """
+    inputs = inputs_of(fingerprint(title.path), work.options, work.toolbox.version)
+    if given is not None:
+        inputs["plan"] = key_of(given.ladders)
+    space = Workspace(out / title.name)
+    earlier = space.earlier()
+    changed = changes(earlier.inputs, inputs) if earlier is not None else {}
+    if earlier is not None and not changed:
+        work.emit(events.TitleSkipped(title.name))
+        return earlier.result
+    before = earlier.inputs if earlier is not None else space.begun()
+    if before is not None and (told := changes(before, inputs)):
+        work.emit(events.Notice(title.name, f"made anew: {', '.join(told.values())}"))
+    space.begin(inputs)
+    if earlier is not None and EXTRAS.issuperset(changed):
+        result = _with_extras(title, earlier, changed, space, work)
+    else:
+        result = _delivered(title, inputs, given, space, work)
+    document = {"version": RESULT_VERSION, "inputs": inputs, **to_json(result)}
+    write_json(space.folder / "result.json", document)
+    (space.folder / "error.log").unlink(missing_ok=True)
+    if not keep_work:
+        space.clear()
+    work.emit(events.TitleDone(title.name, result))
+    return result
+
+
+def _delivered(
+    title: Title, inputs: dict[str, Any], given: TitlePlan | None, space: Workspace, work: Work
+) -> TitleResult:
+    """Make a title; everything but ``result.json`` is in place in the end."""
+    plan = given or _resumed_plan(title, inputs, space, work)
+    recorder = work.toolbox.runner
+    assert isinstance(recorder, Recorder)
+    delivery = deliver(plan, work.options, work.toolbox, space, work)
+    thumbnails = _thumbnails(title, plan, inputs, space, work)
+    result = _result(title.name, plan, delivery, thumbnails, recorder.commands, work.seconds)
+    space.retract()
+    space.publish(space.work, ["thumbnails"])
+    space.publish(delivery.staged, delivery.entries)
+    write_json(space.folder / "plan.json", plan_document(plan, work.options))
+    _write_pages(result, space, work)
+    return result
+
+
+def _with_extras(
+    title: Title, earlier: Earlier, changed: dict[str, str], space: Workspace, work: Work
+) -> TitleResult:
+    """A delivered title with other thumbnails or another preview page."""
+    result = earlier.result
+    if "thumbnails" in changed:
+        thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
+        (space.folder / "result.json").unlink()
+        space.publish(space.work, ["thumbnails"])
+        result = replace(result, thumbnails=thumbnails)
+    _write_pages(result, space, work)
+    return result
+
+
+def _thumbnails(
+    title: Title, plan: TitlePlan, inputs: dict[str, Any], space: Workspace, work: Work
+) -> tuple[Thumbnail, ...]:
+    count = work.options.thumbnails
+
+    def make(folder: Path) -> tuple[Thumbnail, ...]:
+        if count == 0:
+            return ()
+        return isolated(
+            work.toolbox,
+            make_thumbnails,
+            {"analysis": plan.analysis, "folder": folder, "count": count},
+            name=title.path.name,
+            on_progress=work.progress("thumbnails"),
+        )
+
+    key = key_of(inputs["source"], inputs["pertitle"], count, plan.analysis.shots)
+    with work.stage("thumbnails", 1.0):
+        return space.remember("thumbnails", key, tuple[Thumbnail, ...], make)
+
+
+def _write_pages(result: TitleResult, space: Workspace, work: Work) -> None:
+    report = space.folder / "report.html"
+    write_title_report(result, report, thumbnails_folder=space.folder / "thumbnails")
+    if work.options.preview:
+        write_preview(result, space.folder, work.options.preview)
+
+
+def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: Work) -> TitlePlan:
+    """The plan an interrupted run made of the same inputs, or a new one."""
+    key = plan_key(inputs)
+    saved = space.saved_plan(key)
+    if saved is not None:
+        try:
+            plan, _ = read_plan(saved)
+        except PertitleError:
+            saved.unlink()
+        else:
+            source = replace(plan.analysis.source, path=title.path)
+            plan = replace(plan, analysis=replace(plan.analysis, source=source))
+            work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
+            return plan
+    plan = plan_in(title.path, work)
+    space.save_plan(key, plan_document(plan, work.options))
+    return plan
+
+
+def _result(
+    name: str,
+    plan: TitlePlan,
+    delivery: Delivery,
+    thumbnails: tuple[Thumbnail, ...],
+    commands: Sequence[str],
+    seconds: dict[str, float],
+) -> TitleResult:
+    return TitleResult(
+        name=name,
+        plan=plan,
+        renditions=delivery.renditions,
+        audio=delivery.audio,
+        package=delivery.package,
+        thumbnails=thumbnails,
+        commands=tuple(commands),
+        seconds=dict(seconds),
+    )

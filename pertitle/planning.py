@@ -23,6 +23,7 @@ from pertitle.isolation import isolated
 from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder, trained_codec
 from pertitle.records import (
     Analysis,
+    LadderOptions,
     LadderPlan,
     Options,
     PlanSeconds,
@@ -152,7 +153,7 @@ def _ladder(
         ladder = plan_ladder(
             _model(codec, options),
             title_context(analysis, options, codec),
-            options.ladder,
+            _within_detail(options.ladder, analysis),
             preset=preset or codec.preset,
             quality_model=encode.quality_model,
             display=display,
@@ -201,6 +202,14 @@ def _model(codec: Codec, options: Options) -> SurfaceModel:
         if given != codec.name:
             return load_model(codec.name)
     return load_model(codec.name, options.model)
+
+
+def _within_detail(options: LadderOptions, analysis: Analysis) -> LadderOptions:
+    """The options without rungs for detail that the source has not got."""
+    native = analysis.native_height
+    if native is None or options.allow_upscaled:
+        return options
+    return replace(options, max_height=min(native, options.max_height or native))
 
 
 def title_context(analysis: Analysis, options: Options, codec: Codec) -> TitleContext:

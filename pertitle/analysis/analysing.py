@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pertitle.analysis.defects import find_defects
+from pertitle.analysis.defects import find_defects, native_lines
 from pertitle.analysis.digest import choose_digest, feature_windows
 from pertitle.analysis.features import measure_features
 from pertitle.analysis.frames import decoder
@@ -64,4 +64,5 @@ def analyse(
         features=features,
         warnings=warnings,
         seconds=time.monotonic() - started,
+        native_height=native_lines(treatment.size.height, features),
     )

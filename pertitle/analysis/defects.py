@@ -109,7 +109,7 @@ def _picture_warnings(
             SourceWarning(
                 "upscaled",
                 f"the picture of {treatment.size.height} lines holds the detail of {lines} or"
-                " fewer: an upscale, or very soft",
+                " fewer: an upscale, or very soft; taller rungs only with --allow-upscaled",
             )
         )
     banding = float(np.median([look.banding for look in looks])) if looks else 0.0

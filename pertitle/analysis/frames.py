@@ -136,8 +136,19 @@ class Decoder:
             reach: go no further than this many seconds past the keyframe, at whatever cost in
                 place; None for no bound.
         """
+        found = False
+        for pair in self._from(start, reach):
+            found = True
+            yield pair
+        if not found:
+            # Without an index (MPEG-TS) a seek may land behind the last keyframe.
+            yield from self._from(start, None, rewind=True)
+
+    def _from(
+        self, start: float, reach: float | None, *, rewind: bool = False
+    ) -> Iterator[tuple[float, Any]]:
         base = float(self.stream.time_base)
-        target = int((start + self.origin) / base)
+        target = 0 if rewind else int((start + self.origin) / base)
         try:
             self._container.seek(max(target, 0), stream=self.stream, backward=True)
         except av.error.FFmpegError:

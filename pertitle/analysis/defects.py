@@ -16,17 +16,19 @@ from pertitle.analysis.scan import Glance, Look
 from pertitle.analysis.treatment import constant_rate, find_letterbox, is_interlaced
 from pertitle.records import Source, SourceWarning, Treatment, Window
 
-SAME_VMAF = 97.5
+SAME_VMAF = 98.0
 SAME_PSNR = 46.0
 """A picture scaled to fewer lines and back that keeps this much carried no more detail."""
 SPECTRAL_FALL = 2.2
 """Decades of power from 0.2-0.4 to 0.6-0.9 of the highest frequency that an upscale loses;
 natural pictures lose 1 to 2."""
-NEAR_VMAF = 93.0
-"""What an upscale keeps at least when it is scaled to its native lines and back: no kernel undoes
-another exactly."""
-UPSCALE_RATIO = 0.8
-"""Only detail for less than this share of the lines counts as an upscale."""
+NEAR_VMAF = 96.0
+NEAR_PSNR = 44.0
+"""What such an upscale keeps at least when it is scaled to its native lines and back: no kernel
+undoes another exactly."""
+UPSCALE_RATIO = 0.7
+"""Only detail for at most this share of the lines counts as an upscale: ordinary clips of 720 lines
+often fit in 540, and rungs are not taken away lightly (docs/features.md has the rates)."""
 MIN_GRADIENT = 12.0
 """Spread of the gradient (SI) below which a picture is too plain to tell its resolution by."""
 BANDED_SHARE = 0.3
@@ -143,14 +145,15 @@ def native_lines(height: int, features: dict[str, float]) -> int | None:
         return None
     tried = {int(name): name for name in LINES if int(name) <= UPSCALE_RATIO * height}
     tried[height // 4 * 2] = "half"
+    fall = features["spectrum_mid_mean"] - features["spectrum_top_mean"]
+    upscaled = fall > SPECTRAL_FALL
+    least_vmaf = NEAR_VMAF if upscaled else SAME_VMAF
+    least_psnr = NEAR_PSNR if upscaled else SAME_PSNR
     same = [
         lines
         for lines, name in tried.items()
-        if features[f"vmaf_{name}"] >= SAME_VMAF and features[f"loss_{name}"] >= SAME_PSNR
+        if features[f"vmaf_{name}"] >= least_vmaf and features[f"loss_{name}"] >= least_psnr
     ]
-    fall = features["spectrum_mid_mean"] - features["spectrum_top_mean"]
-    if not same and fall > SPECTRAL_FALL:
-        same = [lines for lines, name in tried.items() if features[f"vmaf_{name}"] >= NEAR_VMAF]
     return min(same, default=None)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import pertitle
 from pertitle.analysis import analyse, probe
 from pertitle.analysis import scan as scan_module
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, Size
+from pertitle.records import Analysis, LadderOptions, Options, Size
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 
@@ -122,6 +123,14 @@ def test_an_upscale_is_recognised(real_clip: Path, toolbox: Toolbox, tmp_path: P
     )  # fmt: skip
     found = analyse(path)
     assert "upscaled" in codes(found)
+    assert found.native_height == 360
+    # ... and gets no rungs above its detail unless they are asked for.
+    tallest = []
+    for allowed in (False, True):
+        ladder = LadderOptions(max_probes=0, allow_upscaled=allowed)
+        planned = pertitle.plan(path, Options(ladder=ladder, cache=False))
+        tallest.append(max(point.height for point in planned.ladder.curves))
+    assert tallest == [360, 720]
 
 
 def test_noise_and_banding(make_clip: MakeClip) -> None:
@@ -183,3 +192,14 @@ def test_the_digest_of_a_long_title_holds_both_scenes(hour: tuple[Path, Path]) -
     found = analyse(hour[1])
     first = sum(w.start % 60 < 30 for w in found.digest)
     assert 2 <= first <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("short.ts", 1.6), ("one.mkv", 0.04)], ids=["no index", "one frame"]
+)
+def test_pictures_are_found_where_seeking_leads_past_them(
+    make_clip: MakeClip, name: str, seconds: float
+) -> None:
+    clip = make_clip(f"testsrc2=s=320x180:r=25:d={seconds}", name, "-c:v", "libx264", "-preset",
+                     "veryfast")  # fmt: skip
+    assert analyse(clip).features["brightness_mean"] > 50

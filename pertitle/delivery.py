@@ -146,6 +146,9 @@ def deliver(
             storyboard=board,
             bif=bif,
         )
+        if finished.program == "ffmpeg":
+            why = "failed" if toolbox.packager else "is missing"
+            steps.emit(events.Notice(steps.name, f"Shaka Packager {why}; packaged with ffmpeg"))
         check_package(
             staged,
             finished,

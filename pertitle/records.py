@@ -578,6 +578,7 @@ class EncodeOptions:
             None for no bound. Implies ``abr``: ladders that would take more are brought below.
         vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
         bufsize_ratio: VBV buffer in seconds of maxrate; None for the length of a segment.
+        single_file: one file a track, segments being ranges of bytes.
         drop_dominated: leave out rungs that a rung of a codec of wider reach makes useless.
         vmaf_tolerance: a rung measured further from its target is encoded again, at most twice;
             the top rung is held to half of it.
@@ -595,6 +596,7 @@ class EncodeOptions:
     target_size: int | None = None
     vbv_ratio: float = 2.0
     bufsize_ratio: float | None = None
+    single_file: bool = False
     drop_dominated: bool = False
     vmaf_tolerance: float = 1.0
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from pertitle.errors import DeliveryError
@@ -103,7 +104,7 @@ def tidy_mpd(
     ("12800/512" puzzles some players.)
 
     Args:
-        rates: by address of the track's initialisation segment.
+        rates: by address of the track's initialisation segment, or of its single file.
         extra_sets: XML of further adaptation sets.
     """
     text = re.sub(
@@ -111,11 +112,14 @@ def tidy_mpd(
         lambda match: f'frameRate="{Fraction(int(match[1]), int(match[2]))}"',
         text,
     )
+    # The packager escapes the slash too, and a server need not take that for one.
+    text = re.sub(r"(?<=<BaseURL>)[^<]+", lambda match: match[0].replace("%2F", "/"), text)
     parts = re.split(r"(?=<Representation )", text)
     for i, part in enumerate(parts):
-        found = re.search(r'initialization="([^"]+)"', part)
-        if part.startswith("<Representation ") and found is not None and found[1] in rates:
-            peak = rates[found[1]].peak
+        found = re.search(r'initialization="([^"]+)"|<BaseURL>([^<]+)</BaseURL>', part)
+        address = (found[1] or found[2]) if found is not None else ""
+        if part.startswith("<Representation ") and address in rates:
+            peak = rates[address].peak
             parts[i] = re.sub(r'bandwidth="\d+"', f'bandwidth="{peak}"', part, count=1)
     sets = "".join(
         f'    <AdaptationSet id="{1000 + i}" contentType="text" mimeType="text/vtt"'
@@ -175,11 +179,47 @@ class Variant:
 
 @dataclass(frozen=True)
 class MediaPlaylist:
-    """A media playlist: initialisation segment, and segments with their lengths in seconds."""
+    """A media playlist: initialisation segment, and segments with their lengths in seconds.
+
+    Attributes:
+        ranges: (bytes, offset) of each segment in its file, None for the whole file.
+        init_range: the same of the initialisation segment.
+    """
 
     init: str
     segments: tuple[tuple[str, float], ...]
     target_duration: int
+    ranges: tuple[tuple[int, int] | None, ...]
+    init_range: tuple[int, int] | None = None
+
+    def init_bytes(self, folder: Path) -> bytes:
+        """The initialisation segment; raises OSError where there is none."""
+        return _part(folder / self.init, self.init_range)
+
+    def segment_bytes(self, folder: Path, number: int) -> bytes:
+        """A segment, counted from 0; raises OSError where there is none."""
+        return _part(folder / self.segments[number][0], self.ranges[number])
+
+    def segment_sizes(self, folder: Path) -> list[int]:
+        """Bytes of each segment; raises OSError where one is missing."""
+        return [
+            (folder / uri).stat().st_size if span is None else span[0]
+            for (uri, _), span in zip(self.segments, self.ranges, strict=True)
+        ]
+
+
+def _part(path: Path, span: tuple[int, int] | None) -> bytes:
+    with path.open("rb") as file:
+        if span is None:
+            return file.read()
+        file.seek(span[1])
+        return file.read(span[0])
+
+
+def _span(text: str, before: int) -> tuple[int, int]:
+    """An HLS byte range (RFC 8216, section 4.3.2.2); without an offset it follows the last one."""
+    size, _, offset = text.partition("@")
+    return int(size), int(offset) if offset else before
 
 
 def read_master(text: str) -> tuple[tuple[Variant, ...], tuple[dict[str, str], ...]]:
@@ -230,12 +270,21 @@ def read_media_playlist(text: str) -> MediaPlaylist:
     init = ""
     target = 0
     segments: list[tuple[str, float]] = []
+    ranges: list[tuple[int, int] | None] = []
+    init_range: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
     length: float | None = None
     try:
         for line in lines:
             tag, _, value = line.partition(":")
             if tag == "#EXT-X-MAP":
-                init = attributes(value)["URI"]
+                found = attributes(value)
+                init = found["URI"]
+                if "BYTERANGE" in found:
+                    init_range = _span(found["BYTERANGE"], 0)
+            elif tag == "#EXT-X-BYTERANGE":
+                last = ranges[-1] if ranges else None
+                span = _span(value, sum(last) if last else 0)
             elif tag == "#EXT-X-TARGETDURATION":
                 target = int(value)
             elif tag == "#EXTINF":
@@ -244,14 +293,15 @@ def read_media_playlist(text: str) -> MediaPlaylist:
                 if length is None:
                     raise DeliveryError(f"segment {line} has no length")
                 segments.append((line, length))
-                length = None
+                ranges.append(span)
+                length = span = None
     except (KeyError, ValueError) as error:
         raise DeliveryError(f"damaged media playlist: {error}") from error
     if not segments or not init or "#EXT-X-ENDLIST" not in lines:
         raise DeliveryError("a media playlist is not complete")
     if any(round(seconds) > target for _, seconds in segments):
         raise DeliveryError("a segment is longer than the playlist's target duration")
-    return MediaPlaylist(init, tuple(segments), target)
+    return MediaPlaylist(init, tuple(segments), target, tuple(ranges), init_range)
 
 
 def _lines(text: str) -> list[str]:

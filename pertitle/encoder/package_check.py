@@ -140,14 +140,14 @@ def _assemble(
 ) -> tuple[_Pictures, tuple[int, ...]]:
     """Packets of all segments in decoding order, and the index of each segment's first."""
     try:
-        init = (folder / listed.init).read_bytes()
+        init = listed.init_bytes(folder)
         times: list[Fraction] = []
         sizes: list[int] = []
         keys: list[bool] = []
         starts: list[int] = []
-        for uri, _ in listed.segments:
+        for number, (uri, _) in enumerate(listed.segments):
             starts.append(len(times))
-            data = io.BytesIO(init + (folder / uri).read_bytes())
+            data = io.BytesIO(init + listed.segment_bytes(folder, number))
             with av.open(data, "r", format="mp4") as container:
                 stream = (container.streams.video if video else container.streams.audio)[0]
                 base = Fraction(stream.time_base or 1)
@@ -168,17 +168,20 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
         root = ElementTree.fromstring(_text(path))
     except ElementTree.ParseError as error:
         raise DeliveryError(f"{path.name} is not XML: {error}") from error
+    tracked = [r for r in root.iter(f"{_DASH}Representation") if _is_track(r)]
+    single = [r for r in tracked if r.find(f"{_DASH}BaseURL") is not None]
+    for representation in single:
+        _check_single(path, representation)
+    inside = {r.findtext(f"{_DASH}BaseURL") for r in single}
     files = [element.text or "" for element in root.iter(f"{_DASH}BaseURL")]
+    files = [name for name in files if name not in inside]
     if len(files) != texts or not all((path.parent / name).is_file() for name in files):
         raise DeliveryError(f"{path.name}: subtitles {', '.join(files) or 'are missing'}")
-    representations = [
-        element
-        for element in root.iter(f"{_DASH}Representation")
-        if element.find(f"{_DASH}BaseURL") is None and element.get("id") != "storyboard"
-    ]
-    if len(representations) != tracks:
-        raise DeliveryError(f"{path.name}: {len(representations)} of {tracks} tracks")
-    for representation in representations:
+    if len(tracked) != tracks:
+        raise DeliveryError(f"{path.name}: {len(tracked)} of {tracks} tracks")
+    for representation in tracked:
+        if representation in single:
+            continue
         template = representation.find(f"{_DASH}SegmentTemplate")
         if template is None:
             raise DeliveryError(f"{path.name}: a track has no segments")
@@ -196,6 +199,28 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
                 number += 1
         if abs(end / scale - length) > 0.1:
             raise DeliveryError(f"{path.name}: a track of {end / scale:.2f} s, not {length:.2f} s")
+
+
+def _is_track(representation: ElementTree.Element) -> bool:
+    """Pictures or sound, and not subtitles or a storyboard."""
+    kinds = ("SegmentTemplate", "SegmentBase")
+    cut = any(representation.find(f"{_DASH}{kind}") is not None for kind in kinds)
+    return cut and representation.get("id") != "storyboard"
+
+
+def _check_single(path: Path, representation: ElementTree.Element) -> None:
+    """A track in one file: its index is where the manifest says (ISO/IEC 14496-12, ``sidx``)."""
+    name = representation.findtext(f"{_DASH}BaseURL") or ""
+    base = representation.find(f"{_DASH}SegmentBase")
+    try:
+        first, _, last = (base.get("indexRange", "") if base is not None else "").partition("-")
+        with (path.parent / name).open("rb") as file:
+            file.seek(int(first))
+            index = file.read(int(last) - int(first) + 1)
+    except (OSError, ValueError) as error:
+        raise DeliveryError(f"{path.name} names {name}, whose index cannot be read") from error
+    if index[4:8] != b"sidx" or int.from_bytes(index[:4], "big") != len(index):
+        raise DeliveryError(f"{path.name}: {name} has no index at bytes {first} to {last}")
 
 
 def _text(path: Path) -> str:

@@ -38,6 +38,8 @@ from pertitle.tools import Toolbox
 MASTER = "master.m3u8"
 MANIFEST = "manifest.mpd"
 SEGMENTS = "segments"
+SINGLE = "media.mp4"
+"""A whole track, where segments are ranges of bytes."""
 STORYBOARD = f"{SEGMENTS}/storyboard"
 BIF_NAME = "storyboard.bif"
 
@@ -98,6 +100,7 @@ def package(
     subtitles: Sequence[SubtitleRendition] = (),
     storyboard: Storyboard | None = None,
     bif: Path | None = None,
+    single_file: bool = False,
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
 
@@ -105,6 +108,7 @@ def package(
 
     Args:
         bif: a finished BIF file that goes along.
+        single_file: one file a track, whose segments are ranges of bytes; ffmpeg cannot.
 
     Raises:
         DeliveryError: both failed.
@@ -118,7 +122,7 @@ def package(
         exact = gop_frames(segment_seconds, frame_rate) / frame_rate
         cut = float(exact - Fraction(1, 4000))
         program = "Shaka Packager"
-        if not _packed(toolbox, tracks, work, cut):
+        if not _packed(toolbox, tracks, work, cut, single_file=single_file):
             program = "ffmpeg"
             _remux(toolbox, tracks, in_order(renditions), audio, work, cut, frame_rate)
         texts = _place_subtitles(work, subtitles, title_seconds(renditions, frame_rate))
@@ -135,14 +139,23 @@ def package(
     return Package(
         hls_master=MASTER,
         dash_manifest=MANIFEST,
-        segments=sum(1 for path in files if path.suffix == ".m4s"),
+        segments=sum(
+            len(read_media_playlist(path.read_text("utf-8")).segments)
+            for track in tracks
+            for path in [target / track.name / "playlist.m3u8"]
+        ),
         bytes=sum(path.stat().st_size for path in files),
         program=program,
     )
 
 
 def _packed(
-    toolbox: Toolbox, tracks: Sequence[PackagedTrack], work: Path, segment_seconds: float
+    toolbox: Toolbox,
+    tracks: Sequence[PackagedTrack],
+    work: Path,
+    segment_seconds: float,
+    *,
+    single_file: bool,
 ) -> bool:
     """Whether Shaka Packager is there and did it."""
     if toolbox.packager is None:
@@ -150,7 +163,9 @@ def _packed(
     for i, track in enumerate(tracks):
         # The packager's descriptors have no quoting: it sees plain names only.
         (work / f"in{i}.mp4").symlink_to(track.path.absolute())
-    argv = packager_command(toolbox.packager, tracks, segment_seconds=segment_seconds)
+    argv = packager_command(
+        toolbox.packager, tracks, segment_seconds=segment_seconds, single_file=single_file
+    )
     try:
         toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
     except (ProcessError, ToolError):
@@ -196,17 +211,23 @@ def _remux(
 
 
 def packager_command(
-    program: str, tracks: Sequence[PackagedTrack], *, segment_seconds: float
+    program: str,
+    tracks: Sequence[PackagedTrack],
+    *,
+    segment_seconds: float,
+    single_file: bool = False,
 ) -> list[str]:
     """Shaka Packager's argv; inputs are ``in0.mp4``, ``in1.mp4``… in the working directory."""
+    files = ["output={0}/" + SINGLE] if single_file else [
+        "init_segment={0}/init.mp4", "segment_template={0}/$Number%05d$.m4s",
+    ]  # fmt: skip
     descriptors = []
     for i, track in enumerate(tracks):
         base = f"{SEGMENTS}/{track.name}"
         fields = [
             f"in=in{i}.mp4",
             f"stream={'video' if track.video else 'audio'}",
-            f"init_segment={base}/init.mp4",
-            f"segment_template={base}/$Number%05d$.m4s",
+            *(field.replace("{0}", base) for field in files),
             f"playlist_name={base}/playlist.m3u8",
         ]
         if track.video:
@@ -223,7 +244,7 @@ def packager_command(
         f"--segment_duration={segment_seconds:.6f}",
         f"--hls_master_playlist_output={MASTER}",
         f"--mpd_output={MANIFEST}",
-        "--generate_static_live_mpd",
+        *([] if single_file else ["--generate_static_live_mpd"]),
         "--hls_playlist_type=VOD",
         "--quiet",
     ]
@@ -284,7 +305,7 @@ def _finish_manifests(
         address = f"{base}/playlist.m3u8"
         rates = _measured(work / base)
         (video if track.video else audio)[address] = rates
-        inits[f"{base}/init.mp4"] = rates
+        inits[f"{base}/init.mp4"] = inits[f"{base}/{SINGLE}"] = rates
         if track.default:
             default = address
     master, mpd = work / MASTER, work / MANIFEST
@@ -305,7 +326,7 @@ def _finish_manifests(
 
 def _measured(folder: Path) -> Rates:
     listed = read_media_playlist((folder / "playlist.m3u8").read_text("utf-8"))
-    sizes = [(folder / uri).stat().st_size for uri, _ in listed.segments]
+    sizes = listed.segment_sizes(folder)
     seconds = [length for _, length in listed.segments]
     average = sum(sizes) * 8 / sum(seconds)
     return Rates(math.ceil(average), math.ceil(peak_rate(sizes, seconds) * 8))

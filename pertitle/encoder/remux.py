@@ -55,7 +55,7 @@ def segment_track(
 def _write_iframes(folder: Path) -> None:
     """Each segment's first picture by its range of bytes (RFC 8216, section 4.3.3.6)."""
     listed = read_media_playlist((folder / PLAYLIST).read_text("utf-8"))
-    init = (folder / listed.init).read_bytes()
+    init = listed.init_bytes(folder)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{HLS_VERSION}",

@@ -37,18 +37,21 @@ def read_segments(folder: Path, package: Package) -> list[list[Segment]]:
 
 def _media(folder: Path, address: str) -> list[Segment]:
     found: list[Segment] = []
-    start, length = 0.0, 0.0
+    start, length, part = 0.0, 0.0, None
     for line in _lines(folder, address):
         if line.startswith("#EXTINF:"):
             try:
                 length = float(line[8:].split(",")[0])
             except ValueError:
                 return []
+        elif line.startswith("#EXT-X-BYTERANGE:"):
+            size = line[17:].partition("@")[0]
+            part = int(size) if size.isdigit() else None
         elif line and not line.startswith("#") and length > 0:
             path = _inside(folder, f"{address.rpartition('/')[0]}/{line}")
             if path is None or not path.is_file():
                 return []
-            kbps = path.stat().st_size * 8 / length / 1000
+            kbps = (path.stat().st_size if part is None else part) * 8 / length / 1000
             found.append(Segment(start, start + length, kbps))
             start += length
     return found

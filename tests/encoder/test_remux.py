@@ -1,7 +1,8 @@
-"""Packages where Shaka Packager is missing or fails: ffmpeg makes the same."""
+"""Other packages: by ffmpeg where Shaka Packager is missing or fails, and single files."""
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import replace
 from fractions import Fraction
@@ -13,7 +14,9 @@ from mpegdash.parser import MPEGDASHParser
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.manifests import read_master
+from pertitle.errors import DeliveryError
 from pertitle.records import AudioRendition, Rendition
+from pertitle.report.segments import read_segments
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import analysis_of, rendition_of, rung
@@ -74,3 +77,31 @@ def test_ffmpeg_packages_in_its_place(
         assert (usual.uri, usual.width, usual.height) == (other.uri, other.width, other.height)
         assert usual.average_bandwidth == pytest.approx(other.average_bandwidth, rel=0.1)
         assert usual.codecs[0].startswith(other.codecs[0])
+
+
+def test_a_track_in_one_file_has_the_segments_as_ranges(
+    made: tuple[list[Rendition], tuple[AudioRendition, ...]], toolbox: Toolbox, tmp_path: Path
+) -> None:
+    renditions, audio = made
+    finished = package(
+        toolbox, renditions, audio, folder=tmp_path, segment_seconds=1, frame_rate=RATE,
+        single_file=True,
+    )  # fmt: skip
+
+    def check() -> None:
+        check_package(tmp_path, finished, renditions, audio, segment_seconds=1, frame_rate=RATE)
+
+    check()
+    assert len(list(tmp_path.rglob("*.mp4"))) == len(renditions) + len(audio)
+    assert not list(tmp_path.rglob("*.m4s"))
+    assert finished.segments == 3 * (len(renditions) + len(audio))
+    bits = read_segments(tmp_path, finished)
+    assert [len(track) for track in bits] == [3] * len(renditions)
+    for track, rendition in zip(bits, renditions, strict=True):
+        kbps = sum(s.kbps * (s.end - s.start) for s in track) / track[-1].end
+        assert kbps == pytest.approx(rendition.average_kbps, rel=0.1)
+    manifest = tmp_path / "manifest.mpd"
+    text = manifest.read_text("utf-8")
+    manifest.write_text(re.sub(r'indexRange="(\d)', r'indexRange="1\1', text, count=1), "utf-8")
+    with pytest.raises(DeliveryError, match="index"):
+        check()

@@ -176,9 +176,11 @@ def title_line(result: TitleResult) -> str:
     scores = [r.verification.vmaf for r in result.renditions]
     heights = [r.rung.height for r in result.renditions]
     missed = sum(not r.on_target for r in result.renditions)
+    top, least = max(heights), min(heights)
+    span = f"{top}p to {least}p" if top > least else f"{top}p"
     return (
         f"{result.name}: {len(rates)} rung{'s' * (len(rates) != 1)},"
-        f" {max(heights)}p to {min(heights)}p, {max(rates):.0f} to {min(rates):.0f} kbit/s,"
+        f" {span}, {max(rates):.0f} to {min(rates):.0f} kbit/s,"
         f" VMAF {max(scores):.1f} to {min(scores):.1f}"
         + (f", {missed} off target" if missed else "")
     )

@@ -1,7 +1,7 @@
 """Draws the live view at a moment of a recorded batch:
 
-    pertitle run CLIPS -o OUT --events events.jsonl
-    python docs/render_terminal.py events.jsonl --at 0.5 --width 80 -o picture.svg
+pertitle run CLIPS -o OUT --events events.jsonl
+python docs/render_terminal.py events.jsonl --at 0.5 --width 80 -o picture.svg
 """
 
 from __future__ import annotations

@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         words = joined(list(sys.argv[1:] if argv is None else argv))
         parser = build_parser()
+        if not words:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
         settings = Settings.found(parser, words)
         arguments = settings.fill(parser.parse_args(words))
         return int(arguments.handler(arguments))

@@ -40,7 +40,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, **to_json(analysis)})
     if not arguments.quiet and arguments.json != "-":
-        terminal.print_analysis(analysis)
+        terminal.print_analysis(analysis, everything=arguments.verbose)
     return EXIT_OK
 
 

@@ -165,7 +165,11 @@ def _read_file(path: Path, name: str, codec: str | None) -> Side:
                 f"{path.name} is a result of version {data.get('version')}, not {RESULT_VERSION}"
             )
         record = {key: value for key, value in data.items() if key not in ("version", "inputs")}
-        return side_of(from_json(TitleResult, record), name, codec)
+        try:
+            result = from_json(TitleResult, record)
+        except ModelError as error:
+            raise ModelError(f"{path} is of another version of pertitle: {error}") from error
+        return side_of(result, name, codec)
     plan, _ = read_plan(path)
     return side_of(plan, name, codec)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pertitle import compare, events
 from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
+from pertitle.report import words
 from pertitle.shown import escape
 from pertitle.tools import Check
 
@@ -102,7 +103,7 @@ def describe(event: events.Event, *, verbose: bool) -> str:
             source = analysis.source
             return (
                 f"{title}: {source.size}, {float(source.video.frame_rate):.5g} fps,"
-                f" {source.duration:.1f} s, {len(analysis.shots)} shots"
+                f" {source.duration:.1f} s, {words.count(len(analysis.shots), 'shot')}"
             )
         case events.Probed(title, probe, codec):
             return (
@@ -214,11 +215,17 @@ def summary_line(result: object) -> str:
     text = f"{len(result.titles)} delivered"
     if result.failures:
         text += f", {len(result.failures)} failed"
-    return f"{text} in {result.seconds:.1f} s: {result.out}"
+    return f"{text} in {result.seconds:.1f} s: {result.out}/index.html"
 
 
-def print_analysis(analysis: Analysis) -> None:
-    """The result of ``pertitle analyze`` for people."""
+def print_analysis(analysis: Analysis, *, everything: bool = False) -> None:
+    """The result of ``pertitle analyze`` for people: facts, and what is unusual about the title.
+
+    Args:
+        everything: list all features and not only those that stand out.
+    """
+    from pertitle.report.corpus_place import place_features, standing_out
+
     console = Console()
     source, video = analysis.source, analysis.source.video
     table = Table(title=escape(source.path.name), title_justify="left", show_header=False)
@@ -230,9 +237,23 @@ def print_analysis(analysis: Analysis) -> None:
     table.add_row("sound", ", ".join(f"{a.codec} {a.layout}" for a in source.audio) or "none")
     table.add_row("shots", str(len(analysis.shots)))
     table.add_row("digest", f"{sum(w.duration for w in analysis.digest):.1f} s")
-    for name, value in analysis.features.items():
-        table.add_row(name, f"{value:.4g}")
     console.print(table)
+    placed = place_features(analysis.features)
+    shown = placed if everything else standing_out(placed)
+    table = Table(
+        title="All features" if everything else "What stands out (all features: -v)",
+        title_justify="left",
+    )
+    for name, side in (("feature", "left"), ("value", "right"), ("above", "right"), ("", "left")):
+        table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
+    for entry in shown:
+        above = "" if entry.share is None else f"{entry.share:.0%}"
+        table.add_row(entry.name, f"{entry.value:.4g}", above, escape(entry.meaning))
+    console.print(table)
+    console.print(
+        "above: share of the corpus's clips with a lower value; docs/features.md explains each",
+        highlight=False,
+    )
     for warning in analysis.warnings:
         console.print(f"{warning.code}: {warning.message}", markup=False)
 

@@ -125,3 +125,8 @@ def test_the_version_tells_those_of_ffmpeg_and_libvmaf(capsys: pytest.CaptureFix
     assert caught.value.code == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert names == ["pertitle", "ffmpeg", "libvmaf"]
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == cli.EXIT_USAGE
+    assert "pertitle run films/ -o out" in capsys.readouterr().err

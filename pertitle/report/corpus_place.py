@@ -51,6 +51,12 @@ def place_features(features: Mapping[str, float]) -> list[Placed]:
     return placed
 
 
+def standing_out(placed: Sequence[Placed], count: int = 8) -> list[Placed]:
+    """The features furthest from the corpus's median, most unusual first."""
+    known = [entry for entry in placed if entry.share is not None]
+    return sorted(known, key=lambda entry: -abs((entry.share or 0.0) - 0.5))[:count]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """How many clips there were, and quantiles of each feature at equal steps."""

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pertitle.report import page, words
-from pertitle.report.corpus_place import Placed, corpus
+from pertitle.report.corpus_place import Placed, corpus, standing_out
 from pertitle.report.markup import Markup, number, tag
-
-SHOWN = 8
 
 
 def feature_section(placed: Sequence[Placed]) -> Markup | None:
     """The most unusual features first, all of them behind a fold; None without features."""
     if not placed:
         return None
-    known = [entry for entry in placed if entry.share is not None]
-    unusual = sorted(known, key=lambda entry: -abs((entry.share or 0.0) - 0.5))[:SHOWN]
+    unusual = standing_out(placed)
     said = (
-        f"Each mark is this title among the {corpus().clips} clips the model was trained on, from"
-        " the lowest to the highest value; the shaded part holds their middle 68 %."
+        f"Each mark is this title among the {corpus().clips} measured clips of the corpus, from the"
+        " lowest to the highest value; the shaded part holds their middle 68 %."
     )
     return page.section(
         "features",

@@ -37,7 +37,7 @@ from pertitle.tools import find_toolbox
 
 CLIPS = 8
 OPTIONS = (
-    "--heights 180,120 --max-probes 2 --segment-seconds 1 --display 320x180 --vmaf-step 8"
+    "--heights 180,120 --max-rungs 2 --max-probes 1 --segment-seconds 1 --display 320x180 --vmaf-step 8"
     " --vmaf-tolerance 20 --thumbnails 1 --keep-work --quiet"
 ).split()
 TIMED = {"result.json", "report.html", "plan.json", "batch.json", "index.html", "error.log"}
@@ -151,7 +151,7 @@ def campaign(fault: str, times: int, seed: int, clips: Path, scratch: Path) -> T
     wanted = picture_of(reference)
     print(f"left alone: {whole:.1f} s, {len(wanted)} files", flush=True)
     dying = scratch / "ffmpeg"
-    dying.write_text(DYING.format(odds=25, ffmpeg=ffmpeg))
+    dying.write_text(DYING.format(odds=40, ffmpeg=ffmpeg))
     dying.chmod(0o755)
     while tally.struck < times:
         out, cache = scratch / "out", scratch / "cache"

@@ -37,8 +37,8 @@ from pertitle.tools import find_toolbox
 
 CLIPS = 8
 OPTIONS = (
-    "--heights 180,120 --max-rungs 2 --max-probes 1 --segment-seconds 1 --display 320x180 --vmaf-step 8"
-    " --vmaf-tolerance 20 --thumbnails 1 --keep-work --quiet"
+    "--heights 180,120 --max-rungs 2 --max-probes 1 --segment-seconds 1 --display 320x180"
+    " --vmaf-step 8 --vmaf-tolerance 20 --thumbnails 1 --keep-work --quiet"
 ).split()
 TIMED = {"result.json", "report.html", "plan.json", "batch.json", "index.html", "error.log"}
 """Files that tell wall times; of these only the plans are compared, without their times."""

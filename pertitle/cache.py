@@ -7,7 +7,9 @@ grows over its bound.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from pertitle.errors import ModelError
 from pertitle.serial import read_json, write_json
 
 VARIABLE = "PERTITLE_CACHE"
+_TORN_SECONDS = 3600
 MAX_BYTES = 256 * 1024 * 1024
 
 
@@ -78,6 +81,13 @@ class Cache:
                 continue
             yield stat.st_mtime, stat.st_size, path
 
+    def _remove_torn(self) -> None:
+        """Remove what runs that were killed long ago were just writing."""
+        for path in self.folder.glob("??/.*.part") if self.folder else ():
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _TORN_SECONDS:
+                    path.unlink()
+
     def info(self) -> CacheInfo:
         """Count entries and bytes."""
         sizes = [size for _, size, _ in self._entries()]
@@ -85,6 +95,7 @@ class Cache:
 
     def prune(self, max_bytes: int = MAX_BYTES) -> int:
         """Remove the entries used longest ago until the rest fits; returns how many went."""
+        self._remove_torn()
         entries = sorted(self._entries())
         total = sum(size for _, size, _ in entries)
         removed = 0

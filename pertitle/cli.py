@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import pertitle
-from pertitle.cli_care import add_cache, add_completion, add_doctor
+from pertitle.cli_care import add_cache, add_completion, add_doctor, add_status
 from pertitle.cli_clicks import add_clicks, joined
 from pertitle.cli_deliver import add_encode, add_run
 from pertitle.cli_help import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TOOL, EXIT_USAGE, Parser
@@ -108,6 +108,7 @@ def build_parser(*, two_words: bool = True) -> argparse.ArgumentParser:
     add_train(commands)
     add_evaluate(commands)
     add_compare(commands)
+    add_status(commands)
     add_cache(commands)
     add_doctor(commands)
     add_completion(commands)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ def add_run(commands: Any) -> None:
         metavar="HLS_JS",
         help="add a page that plays the package with this hls.min.js (`npm install hls.js`)",
     )
+    parser.add_argument(
+        "--full-digest",
+        action="store_true",
+        help="tell sources apart by all of their bytes (slow), not by size and samples",
+    )
+    add_nice(parser)
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)
@@ -62,7 +69,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     stop = Stop()
     stop_on_signals(stop)
-    options = replace(options_of(arguments), **outputs_of(arguments))
+    options = replace(
+        options_of(arguments),
+        **outputs_of(arguments),
+        nice=arguments.nice,
+        whole_digest=arguments.full_digest,
+    )
     view = terminal.view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
         handlers = [stack.enter_context(view).handle]
@@ -73,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
             for handle in handlers:
                 handle(event)
 
-        try:
+        with _how_to_resume(view):
             batch = pipeline.run_batch(
                 arguments.videos,
                 arguments.out,
@@ -83,12 +95,18 @@ def _run(arguments: argparse.Namespace) -> int:
                 jobs=arguments.jobs,
                 keep_work=arguments.keep_work,
             )
-        except Cancelled:
-            view.say("Stopped. Run the same command again to continue where it left off.")
-            raise
     if arguments.json:
         write_json_file(arguments.json, to_json(batch))
     return EXIT_OK if batch.ok else EXIT_FAILED
+
+
+@contextmanager
+def _how_to_resume(view: Any) -> Iterator[None]:
+    try:
+        yield
+    except Cancelled:
+        view.say("Stopped. Run the same command again to continue where it left off.")
+        raise
 
 
 def add_encode(commands: Any) -> None:
@@ -105,10 +123,17 @@ def add_encode(commands: Any) -> None:
     parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    add_nice(parser)
     add_thumbnail_count(parser)
     add_output_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_encode)
+
+
+def add_nice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nice", type=whole(0), default=0, metavar="N", help="nice level added to all encodes"
+    )
 
 
 def _encode(arguments: argparse.Namespace) -> int:
@@ -119,7 +144,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     stop = Stop()
     stop_on_signals(stop)
     view = terminal.view_for(arguments.quiet, arguments.verbose)
-    with view:
+    with view, _how_to_resume(view):
         batch = pipeline.encode_plan(
             arguments.plan,
             arguments.out,
@@ -128,6 +153,7 @@ def _encode(arguments: argparse.Namespace) -> int:
                 ffmpeg=arguments.ffmpeg,
                 threads=arguments.threads,
                 thumbnails=arguments.thumbnails,
+                nice=arguments.nice,
                 **outputs_of(arguments),
             ),
             on_event=view.handle,

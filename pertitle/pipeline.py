@@ -39,7 +39,7 @@ from pertitle.report import write_batch_report
 from pertitle.report.preview import read_player
 from pertitle.serial import to_json, write_json, write_text
 from pertitle.titles import deliver_title
-from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
+from pertitle.work import Recorder, Stop, Work, cache_for, large_titles_at_once, toolbox_for
 from pertitle.workspace import locked
 
 
@@ -130,14 +130,15 @@ def _run(
 
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(titles))
-    toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs))
+    toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs), jobs=jobs)
+    large = threading.Semaphore(large_titles_at_once())
     cache = cache_for(options)
     with locked(out):
         emit(events.BatchStarted(tuple(t.name for t in titles), tuple(map(_size, titles))))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
-            work = Work(title.name, options, own, emit, stop, cache)
+            work = Work(title.name, options, own, emit, stop, cache, large=large)
             return _guarded(title, out, work, given=given, keep_work=keep_work)
 
         outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)

@@ -114,7 +114,8 @@ def _as_wished(analysis: Analysis, ladders: list[LadderPlan], options: Options) 
 def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
     segment, crop = work.options.encode.segment_seconds, work.options.encode.crop
-    key = key_of("analysis", FORMAT, pertitle.__version__, fingerprint(path), segment, crop)
+    mark = fingerprint(path, whole=work.options.whole_digest)
+    key = key_of("analysis", FORMAT, pertitle.__version__, mark, segment, crop)
     known = work.cache.get(key)
     if known is not None:
         try:

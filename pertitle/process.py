@@ -24,7 +24,7 @@ from pertitle.errors import Cancelled, ProcessError, ProcessTimeout, ToolError
 
 STDERR_TAIL_LINES = 40
 MAX_LINE = 1 << 16
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 2.0
 """Time a child gets between SIGTERM and SIGKILL."""
 
 LineHandler = Callable[[str], None]
@@ -104,8 +104,7 @@ class SubprocessRunner:
         with self._lock:
             self._cancelled = True
             children = list(self._children)
-        for child in children:
-            _terminate(child)
+        _terminate(children)
 
     def run(
         self,
@@ -136,7 +135,7 @@ class SubprocessRunner:
                     on_line(line.rstrip("\n"))
             code = child.wait()
         except BaseException:
-            _terminate(child)
+            _terminate([child])
             raise
         finally:
             if timer is not None:
@@ -210,15 +209,18 @@ def _expire(child: subprocess.Popen[str], flag: threading.Event) -> None:
     child.kill()
 
 
-def _terminate(child: subprocess.Popen[str]) -> None:
-    if child.poll() is not None:
-        return
-    child.terminate()
-    try:
-        child.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+def _terminate(children: Sequence[subprocess.Popen[str]]) -> None:
+    """Ask all to end, then end those that are still there after the time of grace."""
+    running = [child for child in children if child.poll() is None]
+    for child in running:
+        child.terminate()
+    deadline = time.monotonic() + GRACE_SECONDS
+    for child in running:
+        try:
+            child.wait(max(0.01, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 @dataclass

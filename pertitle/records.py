@@ -679,6 +679,8 @@ class Options:
             shipped models.
         preview: hls.js as one script; with it a page that plays the package is written too.
         cache: keep and reuse measurements of analyses and probes between runs.
+        nice: nice level added to all child processes.
+        whole_digest: tell sources apart by all of their bytes, not by samples of them.
     """
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
@@ -692,3 +694,5 @@ class Options:
     model: Path | None = None
     preview: Path | None = None
     cache: bool = True
+    nice: int = 0
+    whole_digest: bool = False

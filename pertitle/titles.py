@@ -48,7 +48,9 @@ def deliver_title(
         given: the plan to deliver; None to make one.
         keep_work: keep the intermediate files.
     """
-    inputs = inputs_of(fingerprint(title.path), work.options, work.toolbox.version)
+    inputs = inputs_of(
+        fingerprint(title.path, whole=work.options.whole_digest), work.options, work.toolbox.version
+    )
     if given is not None:
         inputs["plan"] = key_of(given.ladders)
     space = Workspace(out / title.name)
@@ -81,7 +83,8 @@ def _delivered(
     plan = given or _resumed_plan(title, inputs, space, work)
     recorder = work.toolbox.runner
     assert isinstance(recorder, Recorder)
-    delivery = deliver(plan, work.options, work.toolbox, space, work)
+    with work.turn(plan.analysis.source.size.height):
+        delivery = deliver(plan, work.options, work.toolbox, space, work)
     thumbnails = _thumbnails(title, plan, inputs, space, work)
     result = _result(title.name, plan, delivery, thumbnails, recorder.commands, work.seconds)
     space.retract()

@@ -27,13 +27,18 @@ LEAST_MEMORY = 8 << 30
 """Room for an honest encode of all rungs of a 2160-line title in AV1."""
 
 
+def machine_memory() -> int:
+    """Bytes of memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_share(jobs: int) -> int:
     """Bytes of data a child may hold when that many run beside one another.
 
     Four fifths of the machine shared out, but not less than an honest encode needs, where the
     machine has that: the bound is there to stop a bomb, not to plan memory.
     """
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machine = machine_memory()
     return min(machine * 4 // 5, max(LEAST_MEMORY, machine * 4 // 5 // jobs))
 
 

@@ -33,8 +33,11 @@ _INPUTS = "inputs.json"
 T = TypeVar("T")
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, *, whole: bool = False) -> str:
     """A digest of a source by size and content samples (start, middle, end; 1 MiB each).
+
+    Args:
+        whole: by all of its content; reading it takes as long as copying it.
 
     Raises:
         SourceError: the file cannot be read.
@@ -47,6 +50,8 @@ def fingerprint(path: Path) -> str:
         size = stat.st_size
         digest.update(str(size).encode())
         with path.open("rb") as file:
+            if whole:
+                return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-whole"
             for offset in {0, max(0, size // 2), max(0, size - _SAMPLE_BYTES)}:
                 file.seek(offset)
                 digest.update(file.read(_SAMPLE_BYTES))
@@ -116,6 +121,7 @@ class Workspace:
             self.work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
+        remove_torn(self.folder)
         write_json(self.work / _INPUTS, inputs)
 
     def remember(self, name: str, key: str, kind: Any, make: Callable[[Path], T]) -> T:
@@ -249,6 +255,26 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
     return told
 
 
+def is_locked(out: Path) -> bool:
+    """Whether a run holds the output folder at this moment."""
+    import fcntl
+
+    try:
+        with (out / ".pertitle.lock").open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what a killed run was just writing; only for who holds the lock."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Hold the output folder for this process; the lock dies with the process.
@@ -268,6 +294,7 @@ def locked(out: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise UsageError(f"another run is writing to {out}; wait for it to end") from error
+        remove_torn(out)
         yield
     finally:
         os.close(handle)

@@ -148,12 +148,8 @@ def test_a_step_is_remembered_until_its_files_or_inputs_change(tmp_path: Path) -
 def test_inputs_name_what_changed(tmp_path: Path) -> None:
     before = inputs_of("s1", Options(), "7.1")
     assert changes(before, inputs_of("s1", Options(), "7.1")) == {}
-    told = list(changes(before, inputs_of("s2", Options(thumbnails=3, nice=5), "8")).values())
-    assert told == {
-        "source": "source",
-        "ffmpeg": "ffmpeg 7.1 → 8.0",
-        "thumbnails": "thumbnails 6 → 3",
-    }
+    told = changes(before, inputs_of("s2", Options(thumbnails=3, nice=5), "8"))
+    assert list(told.values()) == ["ffmpeg 7.1 → 8", "source", "thumbnails 6 → 3"]
 
 
 def test_a_whole_digest_sees_what_samples_miss(tmp_path: Path) -> None:

@@ -2,24 +2,21 @@
 
     python docs/render_pictures.py --work FOLDER [--chromium PROGRAM]
 
-Plans the samples, one of them with growing numbers of probes, and writes docs/pictures/*.svg. With
+Plans one of them with growing numbers of probes and writes docs/pictures/*.svg. With
 a Chromium it also delivers that one into FOLDER and takes a screenshot of its report.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pertitle
 from pertitle.process import SubprocessRunner
-from pertitle.records import LadderOptions, LadderPlan, Options
-from pertitle.report import chart, words
+from pertitle.records import LadderOptions, Options
 from pertitle.report.curves import RateQuality, draw
-from pertitle.report.fixed import compare_with_fixed, own_points
 from pertitle.report.markup import Markup, tag
 
 HERE = Path(__file__).parent
@@ -28,7 +25,6 @@ PICTURES = HERE / "pictures"
 PROBED = "titles"
 PROBES = (0, 2, 6)
 """Numbers of probes whose belief is drawn."""
-ALL = ("titles", "motion", "night")
 WINDOW = 1180, 1500
 """Width and height of the screenshot."""
 DRAWN = (
@@ -50,7 +46,6 @@ def main() -> None:
         plan = pertitle.plan(SAMPLES / f"{PROBED}.mp4", options)
         subject = RateQuality(replace(plan.ladder, rungs=()), (), None)
         _write(f"belief-{count}.svg", draw(subject, 560, 300, key=f"b{count}"))
-    _write("ladders.svg", ladders({n: pertitle.plan(SAMPLES / f"{n}.mp4").ladder for n in ALL}))
     if arguments.chromium:
         pertitle.run([SAMPLES / f"{PROBED}.mp4"], arguments.work)
         _screenshot(arguments.chromium, arguments.work / PROBED / "report.html", "report")
@@ -65,44 +60,6 @@ def _write(name: str, drawing: Markup) -> None:
     text = drawing.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     text = text.replace(">", f"><style>{kept}</style>{ground}", 1)
     (PICTURES / name).write_text(text + "\n", encoding="utf-8")
-
-
-def ladders(plans: Mapping[str, LadderPlan]) -> Markup:
-    """The planned ladders of several titles in one chart, and the fixed ladder on each."""
-    area = chart.frame(840, 400, (60.0, 12_000.0), (40.0, 100.0), margins=(26, 70, 40, 40),
-                       log_x=True)  # fmt: skip
-    parts: list[object] = []
-    ends = []
-    for index, (name, plan) in enumerate(plans.items()):
-        color = f"s{index}"
-        places = [area.place(point) for point in sorted(own_points(plan, ()))]
-        parts.append(tag("path", d=chart.line(places), class_=f"curve {color}"))
-        parts += [tag("circle", cx=x, cy=y, r=4.5, class_=f"real {color}") for x, y in places]
-        comparison = compare_with_fixed(plan, ())
-        rungs = comparison.rungs if comparison else ()
-        fixed = [area.place((r.bitrate_kbps, r.vmaf)) for r in rungs if r.vmaf >= area.y.low]
-        parts += [
-            tag("path", d=f"M{x - 4:.1f} {y - 4:.1f}h8v8h-8z", class_=f"rung {color}")
-            for x, y in fixed
-        ]
-        ends.append((name, places[0], color))
-    for name, (x, y), color in ends:
-        parts.append(tag("text", name, x=x - 8, y=y + 4, class_=f"label end {color}"))
-    legend = "● the title's own rungs   □ the fixed ladder up to 720 lines"
-    parts.append(tag("text", legend, x=area.right, y=area.top - 8, class_="name end"))
-    return tag(
-        "svg",
-        tag("title", "Ladders of the three samples and the fixed ladder"),
-        chart.axes(
-            area,
-            x_title="bitrate, kbit/s",
-            y_title="VMAF",
-            x_ticks=[(v, words.grouped(v)) for v in area.x.ticks(9)],
-            y_ticks=[(v, f"{v:g}") for v in area.y.ticks(6)],
-        ),
-        parts,
-        viewbox="0 0 840 400",
-    )
 
 
 STAGES = (

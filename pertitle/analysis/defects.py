@@ -19,10 +19,10 @@ from pertitle.records import Source, SourceWarning, Treatment, Window
 SAME_VMAF = 98.0
 SAME_PSNR = 46.0
 """A picture scaled to fewer lines and back that keeps this much carried no more detail."""
-SPECTRAL_FALL = 2.2
+SPECTRAL_FALL = 2.1
 """Decades of power from 0.2-0.4 to 0.6-0.9 of the highest frequency that an upscale loses;
 natural pictures lose 1 to 2."""
-NEAR_VMAF = 96.0
+NEAR_VMAF = 95.0
 NEAR_PSNR = 44.0
 """What such an upscale keeps at least when it is scaled to its native lines and back: no kernel
 undoes another exactly."""

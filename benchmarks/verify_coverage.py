@@ -149,10 +149,10 @@ def replay(table: Path, half_width: float) -> None:
             f" {100 * (1 - len(sampled) / len(results)):5.0f}%"
         )
     print(f"\n{'title':44} {'sampled':>7} {'held':>6} {'of all':>7}")
-    for name, (held, sampled, replays) in titles.items():
-        share = f"{100 * held / sampled:.1f}" if sampled else "-"
-        everything = 100 * (held + replays - sampled) / replays
-        print(f"{name[-44:]:44} {sampled:7} {share:>6} {everything:7.1f}")
+    for name, (held, drawn, replays) in titles.items():
+        share = f"{100 * held / drawn:.1f}" if drawn else "-"
+        everything = 100 * (held + replays - drawn) / replays
+        print(f"{name[-44:]:44} {drawn:7} {share:>6} {everything:7.1f}")
     if sampled_all:
         print(f"\nheld in {100 * held_all / sampled_all:.1f} % of {sampled_all} sampled replays")
 

@@ -159,7 +159,8 @@ async function playInPage([kind, address]) {
       const tracks = player.getVariantTracks().sort((a, b) => b.bandwidth - a.bandwidth);
       return {
         rungs: () => tracks.map((track) => track.height),
-        select: (i) => player.selectVariantTrack(tracks[i], true),
+        // A second of the old rung is kept: clearing up to the playhead stops a busy machine.
+        select: (i) => player.selectVariantTrack(tracks[i], true, 1),
         current: () => tracks.findIndex(
           (track) => track.id === player.getVariantTracks().find((t) => t.active)?.id),
         subtitles: () => {

@@ -53,6 +53,11 @@ def add_run(commands: Any) -> None:
         help="tell sources apart by all of their bytes (slow), not by size and samples",
     )
     add_nice(parser)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="deliver on a Dask cluster, e.g. tcp://10.0.0.1:8786 (`pip install 'pertitle[dask]'`)",
+    )
     parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
     add_ladder_options(parser)
     add_encode_options(parser)
@@ -94,6 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 stop=stop,
                 jobs=arguments.jobs,
                 keep_work=arguments.keep_work,
+                scheduler=arguments.scheduler,
             )
     if arguments.json:
         write_json_file(arguments.json, to_json(batch))

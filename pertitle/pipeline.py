@@ -17,6 +17,7 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from pertitle import events
+from pertitle.cluster import run_on_cluster
 from pertitle.errors import (
     Cancelled,
     PertitleError,
@@ -52,6 +53,7 @@ def run_batch(
     stop: Stop | None = None,
     jobs: int | None = None,
     keep_work: bool = False,
+    scheduler: str | None = None,
 ) -> BatchResult:
     """Deliver many titles. See :func:`pertitle.run`.
 
@@ -59,11 +61,24 @@ def run_batch(
         jobs: titles in work at a time; None for one a core. The cores are divided between
             titles: encodes of few threads beside one another waste less than one of many.
         keep_work: keep the intermediate files of delivered titles.
+        scheduler: address of a Dask scheduler whose workers deliver the titles; inputs and output
+            folder have the same paths on all of them.
     """
+    if scheduler and jobs:
+        raise UsageError("a cluster works on as many titles as its workers have threads")
     titles = find_titles(paths, out)
     if not titles:
         raise UsageError("no videos given")
-    return _run(titles, out, options, on_event, stop or Stop(), jobs=jobs, keep_work=keep_work)
+    return _run(
+        titles,
+        out,
+        options,
+        on_event,
+        stop or Stop(),
+        jobs=jobs,
+        keep_work=keep_work,
+        scheduler=scheduler,
+    )
 
 
 def encode_plan(
@@ -117,6 +132,7 @@ def _run(
     jobs: int | None,
     keep_work: bool,
     given: TitlePlan | None = None,
+    scheduler: str | None = None,
 ) -> BatchResult:
     started = time.monotonic()
     if options.preview:
@@ -139,9 +155,14 @@ def _run(
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
             work = Work(title.name, options, own, emit, stop, cache, large=large)
-            return _guarded(title, out, work, given=given, keep_work=keep_work)
+            return guarded(title, out, work, given=given, keep_work=keep_work)
 
-        outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
+        if scheduler:
+            outcomes = run_on_cluster(
+                scheduler, titles, out, options, emit, stop, keep_work=keep_work
+            )
+        else:
+            outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
         stop.check()
         result = BatchResult(
             out=out,
@@ -164,8 +185,8 @@ def _size(title: Title) -> int:
         return 0
 
 
-def _guarded(
-    title: Title, out: Path, work: Work, *, given: TitlePlan | None, keep_work: bool
+def guarded(
+    title: Title, out: Path, work: Work, *, given: TitlePlan | None = None, keep_work: bool = False
 ) -> TitleResult | TitleFailure | None:
     """Deliver a title and turn whatever goes wrong with it into a failure record."""
     try:

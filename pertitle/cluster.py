@@ -1,0 +1,153 @@
+"""The titles of a batch on a Dask cluster: one task a title, on folders that all workers share.
+
+A task goes through the same steps as on one machine and works in the title's folder, so what a
+worker finished before it died is kept by the one that takes the title over. Records cross as
+JSON. Needs the extra ``pertitle[dask]``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pertitle import events
+from pertitle.errors import Cancelled, ToolError, UsageError
+from pertitle.events import OnEvent
+from pertitle.inputs import Title
+from pertitle.records import Options, TitleFailure, TitleResult
+from pertitle.serial import from_json, to_json
+
+CONNECT_SECONDS = 10
+_POLL_SECONDS = 0.5
+Outcome = TitleResult | TitleFailure
+
+
+def run_on_cluster(
+    address: str,
+    titles: Sequence[Title],
+    out: Path,
+    options: Options,
+    emit: OnEvent,
+    stop: Any,
+    *,
+    keep_work: bool,
+) -> list[Outcome]:
+    """Deliver titles on the workers of a scheduler, in the order given.
+
+    Args:
+        stop: ends the run early: see :class:`pertitle.work.Stop`.
+
+    Raises:
+        ToolError: Dask is not installed.
+        UsageError: the scheduler does not answer.
+        Cancelled: ``stop`` was requested.
+    """
+    distributed = _dask()
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageError(f"no scheduler answers at {address}") from error
+    topic = f"pertitle-{uuid.uuid4().hex}"
+    with client:
+        client.subscribe_topic(topic, lambda told: emit(_event(told[1])))
+        halt = distributed.Event(topic, client=client)
+        futures = [
+            client.submit(
+                deliver_here,
+                (title.name, str(title.path)),
+                str(out),
+                to_json(options),
+                topic,
+                keep_work,
+                key=f"{topic}-{title.name}",
+                pure=False,
+            )
+            for title in titles
+        ]
+        while not all(future.done() for future in futures):
+            with suppress(TimeoutError):
+                distributed.wait(futures, timeout=_POLL_SECONDS)
+            try:
+                stop.check()
+            except Cancelled:
+                halt.set()
+                client.cancel(futures)
+                raise
+        client.unsubscribe_topic(topic)
+        return [_outcome(title, future) for title, future in zip(titles, futures, strict=True)]
+
+
+def _dask() -> Any:
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as error:
+        raise ToolError("a scheduler needs Dask: pip install 'pertitle[dask]'") from error
+
+
+def _event(told: dict[str, Any]) -> events.Event:
+    kind = getattr(events, told["event"])
+    event: events.Event = from_json(kind, told["fields"])
+    return event
+
+
+def _outcome(title: Title, future: Any) -> Outcome:
+    if future.status != "finished":
+        # Dask gives a task up that kills one worker after another ("allowed-failures").
+        message = f"{title.path.name}: its workers died: {future.exception()}"
+        return TitleFailure(title.name, title.path, message, "cluster")
+    kind, data = future.result()
+    if kind == "TitleResult":
+        return from_json(TitleResult, data)
+    return from_json(TitleFailure, data)
+
+
+def deliver_here(
+    named: tuple[str, str], out: str, options: Any, topic: str, keep_work: bool
+) -> tuple[str, Any]:
+    """Deliver a title on this worker; runs as a task.
+
+    Returns:
+        Name of the record's type, and the record as JSON.
+    """
+    from pertitle.pipeline import guarded
+    from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
+
+    distributed = _dask()
+    worker = distributed.get_worker()
+    chosen = from_json(Options, options)
+    stop = Stop()
+    ended = threading.Event()
+    halt = distributed.Event(topic, client=distributed.get_client())
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            if halt.is_set():
+                stop.request()
+                return
+
+    def emit(event: events.Event) -> None:
+        worker.log_event(topic, {"event": type(event).__name__, "fields": to_json(event)})
+
+    slots = worker.state.nthreads
+    threads = max(1, (os.cpu_count() or 1) // slots)
+    toolbox = toolbox_for(chosen, stop, threads=threads, jobs=slots)
+    recorder = Recorder(toolbox.runner, stop)
+    title = Title(named[0], Path(named[1]))
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        work = Work(
+            title.name, chosen, replace(toolbox, runner=recorder), emit, stop, cache_for(chosen)
+        )
+        outcome = guarded(title, Path(out), work, keep_work=keep_work)
+    finally:
+        ended.set()
+    if outcome is None:
+        raise Cancelled("cancelled")
+    return type(outcome).__name__, to_json(outcome)

@@ -1,0 +1,62 @@
+"""A batch on two Dask workers, one of which is killed, against the same batch on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pertitle import events
+from pertitle.errors import UsageError
+from pertitle.pipeline import run_batch
+from pertitle.records import BatchResult
+from tests.conftest import MakeClip
+from tests.test_pipeline import FAST, scene
+
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
+
+
+def _delivered(batch: BatchResult) -> dict[str, Any]:
+    return {
+        title.name: [(r.rung, r.frames, r.average_kbps, r.verification) for r in title.renditions]
+        for title in batch.titles
+    }
+
+
+def test_a_killed_worker_costs_its_task_only(make_clip: MakeClip, tmp_path: Path) -> None:
+    clips = [make_clip(scene(seconds=1 + n), f"clip{n}.mp4") for n in range(3)]
+    options = replace(FAST, threads=1, thumbnails=0, cache=False)
+    local = run_batch(clips, tmp_path / "local", options)
+    assert local.ok
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        victims = [worker.pid for worker in cluster.workers.values()]
+        once = threading.Lock()
+        seen: list[events.Event] = []
+
+        def on_event(event: events.Event) -> None:
+            seen.append(event)
+            if isinstance(event, events.Planned) and once.acquire(blocking=False):
+                os.kill(victims[0], signal.SIGKILL)
+
+        remote = run_batch(
+            clips, tmp_path / "remote", options, on_event=on_event,
+            scheduler=cluster.scheduler_address,
+        )  # fmt: skip
+    assert remote.ok, remote.failures
+    assert once.locked()
+    assert _delivered(remote) == _delivered(local)
+    assert {type(event) for event in seen} >= {events.Analysed, events.RenditionDone}
+
+
+def test_a_scheduler_that_does_not_answer_is_told(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(scene(seconds=1), "clip0.mp4")
+    with pytest.raises(UsageError, match="no scheduler answers"):
+        run_batch([clip], tmp_path, FAST, scheduler="tcp://127.0.0.1:9")

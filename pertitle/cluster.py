@@ -10,9 +10,9 @@ from __future__ import annotations
 import importlib
 import os
 import threading
+import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,7 @@ def run_on_cluster(
             for title in titles
         ]
         while not all(future.done() for future in futures):
-            with suppress(TimeoutError):
-                distributed.wait(futures, timeout=_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
             try:
                 stop.check()
             except Cancelled:

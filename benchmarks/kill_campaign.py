@@ -129,8 +129,9 @@ def picture_of(out: Path) -> dict[str, str]:
 def _lines_that_differ(first: Path, second: Path) -> str:
     if first.suffix not in {".mpd", ".m3u8"} or not (first.exists() and second.exists()):
         return ""
-    sides = [path.read_text().splitlines() for path in (first, second)]
-    changed = [line for line in difflib.unified_diff(*sides, n=0) if line[:3] not in ("---", "+++")]
+    before, after = (path.read_text().splitlines() for path in (first, second))
+    lines = difflib.unified_diff(before, after, n=0)
+    changed = [line for line in lines if line[:3] not in ("---", "+++")]
     return ": " + " | ".join(changed)[:400]
 
 

@@ -118,7 +118,7 @@ def campaign(count: int, seed: int, scratch: Path, report: Path | None = None) -
     tempfile.tempdir = str(scratch / "tmp")  # what is left behind is seen
     Path(tempfile.tempdir).mkdir()
     options = Options(ladder=LadderOptions(max_probes=0), cache=False)
-    before = _open_files()
+    before = _open_files(), set(_children())
     for number, (kind, how, data) in enumerate(mutants(sources, count, seed)):
         path = scratch / f"mutant.{kind}"
         path.write_bytes(data)
@@ -161,11 +161,15 @@ def _open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
-def _leaks(files_before: int) -> list[str]:
+def _children() -> list[str]:
+    tasks = Path("/proc/self/task").glob("*/children")
+    return [pid for task in tasks for pid in task.read_text().split()]
+
+
+def _leaks(before: tuple[int, set[str]]) -> list[str]:
     leaks = [f"left {p.name}" for p in Path(tempfile.gettempdir()).iterdir()]
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    leaks += [f"child {pid}" for pid in children]
-    if _open_files() > files_before:
+    leaks += [f"child {pid}" for pid in _children() if pid not in before[1]]
+    if _open_files() > before[0]:
         leaks.append("an open file")
     return leaks
 

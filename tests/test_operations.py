@@ -53,7 +53,7 @@ def test_a_signal_ends_a_run_soon_and_tells_how_to_resume(
     run.send_signal(number)
     _, error = run.communicate(timeout=60)
     assert time.monotonic() - began < 5
-    assert run.returncode == cli.EXIT_INTERRUPTED
+    assert run.returncode == cli.EXIT_INTERRUPTED, (run.returncode, error)
     assert "Run the same command again to continue" in error
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not list((tmp_path / "out").rglob("result.json"))

@@ -276,7 +276,7 @@ def test_sound_is_brought_to_the_asked_loudness(
     assert peak < 0  # -1 dBTP, and AAC overshoots a little
     if level == "quiet":
         assert integrated == pytest.approx(-14, abs=0.5)
-    assert abs(integrated + 14) < abs(before + 14)
+        assert abs(integrated + 14) < abs(before + 14)
     assert len(samples(one.path)) / 48000 == pytest.approx(4, abs=1024 / 48000)
 
 

@@ -89,7 +89,7 @@ def test_pictures_stand_where_the_cues_say(
     parsed = m3u8.load(str(tmp_path / "p" / "master.m3u8"))
     (images,) = parsed.image_playlists
     tiles = m3u8.load(str(tmp_path / "p" / images.uri)).segments
-    assert [(s.uri, s.duration) for s in tiles] == [("00001.jpg", 12.5), ("00002.jpg", 1.2)]
+    assert [(s.uri, s.duration) for s in tiles] == [("00001.jpg", 12.5), ("00002.jpg", 1.3)]
     assert (packed / "images.m3u8").read_text().count("LAYOUT=5x5,DURATION=0.500") == 2
 
     for victim, spoil in (

@@ -3,7 +3,9 @@
 Clips are joined into titles of several shots. Between and inside the shots lie black leaders,
 fades, dissolves, white flashes, blurred stretches, credits on black and a crawl over the picture,
 each at a known place. The table says how many picks landed on one, and how sharp the picks are
-and how good their faces, as percentiles among all sound frames of the same title.
+and how good their faces, as percentiles among all sound frames of the same title. With the same
+``--work`` folder an interrupted run goes on where it stopped; picks are made anew only when the
+code that makes them changed.
 
 Usage::
 
@@ -13,13 +15,14 @@ Usage::
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +265,32 @@ def percentile(values: dict[int, float], labels: list[str], pick: int) -> float:
 Method = Callable[[Title], list[int]]
 
 
+def code_mark() -> str:
+    """A digest of the code that picks and judges."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(measures.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def remembered(place: Path, mark: str, make: Callable[[], Any]) -> Any:
+    """What an earlier run found under the same mark, or what ``make`` finds now."""
+    if place.exists() and (known := json.loads(place.read_text()))["mark"] == mark:
+        return known["value"]
+    value = make()
+    unfinished = place.with_suffix(".part")
+    unfinished.write_text(json.dumps({"mark": mark, "value": value}))
+    unfinished.replace(place)
+    return value
+
+
+def ruler_of(title: Title, picks: set[int], mark: str) -> Ruler:
+    place = title.path.with_suffix(".ruler.json")
+    value = remembered(place, f"{mark} {sorted(picks)}", lambda: asdict(measure(title, picks)))
+    # JSON has no numbers as keys.
+    return Ruler(*({int(i): v for i, v in value[k].items()} for k in ("sharpness", "faces")))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("clips", type=Path)
@@ -280,17 +309,19 @@ def main() -> None:
     if options.ours_only:
         rivals = {name: method for name, method in rivals.items() if name == "ours"}
     picks: dict[str, list[list[int]]] = {name: [] for name in rivals}
-    spent = dict.fromkeys(rivals, 0.0)
+    mark = code_mark()
     for title in titles:
         for name, method in rivals.items():
-            began = time.process_time()
-            chosen = [min(max(0, i), len(title.labels) - 1) for i in method(title)]
-            spent[name] += time.process_time() - began
+            place = title.path.with_suffix(f".{name.split()[0]}.json")
+            own = mark if name == "ours" else ""
+            found = remembered(place, own, partial(method, title))
+            chosen = [min(max(0, i), len(title.labels) - 1) for i in found]
             picks[name].append(chosen)
             bad = [(i, title.labels[i]) for i in chosen[1:] if title.labels[i]]
             print(title.path.name, name, chosen, "DEFECT" if bad else "", bad)
     rulers = [
-        measure(t, {i for rows in picks.values() for i in rows[k]}) for k, t in enumerate(titles)
+        ruler_of(t, {i for rows in picks.values() for i in rows[k]}, mark)
+        for k, t in enumerate(titles)
     ]
     shares = [np.mean([bool(label) for label in t.labels]) for t in titles]
     print(f"\nrandom frame: {100 * float(np.mean(shares)):.1f} % on a defect; percentiles 50\n")

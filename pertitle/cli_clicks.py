@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,8 @@ def _command(commands: Any, name: str, what: str, handler: Any) -> argparse.Argu
 def _learn(arguments: argparse.Namespace) -> int:
     from pertitle.encoder.thumbnails.ranking import learn
 
-    return _show(
-        arguments, learn(arguments.events, arguments.store, thumbnails=arguments.thumbnails)
-    )
+    report = learn(arguments.events, arguments.store, thumbnails=arguments.thumbnails)
+    return _show(arguments, report, _learned)
 
 
 def _rank(arguments: argparse.Namespace) -> int:
@@ -95,15 +95,57 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return _show(arguments, evaluate(arguments.logs, arguments.store))
 
 
-def _show(arguments: argparse.Namespace, result: object) -> int:
-    """JSON where asked for; for people the same fields as an indented list."""
+def _learned(report: Any) -> None:
+    """What became of the events, as a table: nothing is dropped without being counted."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("events")
+    table.add_column("count", justify="right")
+    table.add_column("what becomes of them")
+    parts = (
+        (
+            ("read", report.read, "new, duplicate and malformed ones together"),
+            ("new", report.added, "kept"),
+            ("duplicate", report.duplicates, "in the store already"),
+            ("malformed", report.malformed, "not kept: no value, or one without sense"),
+        ),
+        (
+            ("new but late", report.late, "older than the store's newest; learned from"),
+            ("new, skewed clock", report.skewed, "in the future or before 2005; dated now"),
+            ("new, unknown picture", report.unknown, "kept until the thumbnail is registered"),
+        ),
+        (
+            ("set aside as bots", report.bots, "in the store, not learned from"),
+            ("learned from", report.learned, "of all there are in the store"),
+        ),
+    )
+    for part in parts:
+        for name, count, fate in part:
+            table.add_row(name, f"{count:,}", fate)
+        table.add_section()
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{report.thumbnails:,} thumbnails of {report.titles:,} titles, {report.seconds:.1f} s"
+    )
+
+
+def _show(
+    arguments: argparse.Namespace, result: object, draw: Callable[[Any], None] | None = None
+) -> int:
+    """JSON where asked for; for people a drawing, or the same fields as an indented list."""
     from pertitle.serial import to_json
 
     data = to_json(result)
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, **data})
     if not arguments.quiet and arguments.json != "-":
-        print("\n".join(_lines(data)))
+        if draw is not None:
+            draw(result)
+        else:
+            print("\n".join(_lines(data)))
     return 0
 
 

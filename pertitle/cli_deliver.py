@@ -14,7 +14,6 @@ from pertitle.cli_options import (
     add_encode_options,
     add_general,
     add_ladder_options,
-    add_thumbnail_count,
     options_of,
     whole,
     write_json_file,
@@ -130,7 +129,6 @@ def add_encode(commands: Any) -> None:
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     add_nice(parser)
-    add_thumbnail_count(parser)
     add_output_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_encode)
@@ -158,7 +156,6 @@ def _encode(arguments: argparse.Namespace) -> int:
             chosen=Options(
                 ffmpeg=arguments.ffmpeg,
                 threads=arguments.threads,
-                thumbnails=arguments.thumbnails,
                 nice=arguments.nice,
                 **outputs_of(arguments),
             ),

@@ -162,18 +162,6 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         help="a rung further from its target is encoded again; half of it for the top rung"
         f" (default {usual.vmaf_tolerance:g})",
     )
-    add_thumbnail_count(group)
-
-
-def add_thumbnail_count(parser: Any) -> None:
-    parser.add_argument(
-        "-n",
-        "--thumbnails",
-        type=whole(0),
-        default=Options().thumbnails,
-        metavar="N",
-        help=f"candidate thumbnails (default {Options().thumbnails})",
-    )
 
 
 def add_general(parser: argparse.ArgumentParser) -> None:
@@ -219,7 +207,6 @@ def options_of(arguments: argparse.Namespace) -> Options:
         encode=encode,
         ffmpeg=arguments.ffmpeg,
         threads=arguments.threads,
-        thumbnails=arguments.thumbnails,
         model=arguments.model,
         preview=getattr(arguments, "preview", None),
         cache=not arguments.no_cache,

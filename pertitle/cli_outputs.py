@@ -1,12 +1,19 @@
-"""Options of delivery: how rungs are verified, how sound is made, what else goes along."""
+"""Options of delivery: how rungs are verified, how sound is made, thumbnails, scrubbing."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from pertitle.cli_options import number
-from pertitle.records import AudioOptions, VerifyOptions
+from pertitle.cli_options import number, whole
+from pertitle.records import (
+    PICTURE_FORMATS,
+    PICTURE_SHAPES,
+    AudioOptions,
+    Options,
+    PictureOptions,
+    VerifyOptions,
+)
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +66,62 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="LUFS",
         help="bring every track to this loudness, e.g. -23 (EBU R 128), peaks below -1 dBTP",
     )
+    add_thumbnail_options(parser)
     group = parser.add_argument_group("scrubbing")
     group.add_argument(
         "--bif", action="store_true", help="add a BIF file of small pictures for Roku players"
     )
+
+
+def add_thumbnail_options(parser: argparse.ArgumentParser) -> None:
+    usual = PictureOptions()
+    group = parser.add_argument_group("thumbnails")
+    group.add_argument(
+        "-n",
+        "--thumbnails",
+        type=whole(0),
+        default=Options().thumbnails,
+        metavar="N",
+        help=f"candidate thumbnails (default {Options().thumbnails})",
+    )
+    group.add_argument(
+        "--thumbnail-shapes",
+        type=_some_of(PICTURE_SHAPES),
+        default=usual.shapes,
+        metavar="S,S,...",
+        help=f"of {', '.join(PICTURE_SHAPES)}, the main one first (default: all)",
+    )
+    group.add_argument(
+        "--thumbnail-formats",
+        type=_some_of(PICTURE_FORMATS),
+        default=usual.formats,
+        metavar="F,F,...",
+        help=f"of {', '.join(PICTURE_FORMATS)}, the main one first"
+        f" (default {','.join(usual.formats)})",
+    )
+    group.add_argument(
+        "--spoiler-share",
+        type=share,
+        default=usual.spoiler_share,
+        metavar="X",
+        help="no thumbnail from this share of the title at its end, e.g. 0.25 (default 0)",
+    )
+
+
+def _some_of(known: tuple[str, ...]) -> Any:
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        if not names or not set(names) <= set(known):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a list of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def share(text: str) -> float:
+    if not 0 <= (part := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share: 0 up to below 1")
+    return part
 
 
 def mean_opinion(text: str) -> float:
@@ -93,4 +152,17 @@ def outputs_of(arguments: argparse.Namespace) -> dict[str, Any]:
             loudness=arguments.loudness,
         ),
         "bif": arguments.bif,
+        **thumbnails_of(arguments),
+    }
+
+
+def thumbnails_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of :class:`pertitle.Options` from the options of :func:`add_thumbnail_options`."""
+    return {
+        "thumbnails": arguments.thumbnails,
+        "pictures": PictureOptions(
+            shapes=arguments.thumbnail_shapes,
+            formats=arguments.thumbnail_formats,
+            spoiler_share=arguments.spoiler_share,
+        ),
     }

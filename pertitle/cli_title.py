@@ -11,11 +11,11 @@ from pertitle.cli_options import (
     add_encode_options,
     add_general,
     add_ladder_options,
-    add_thumbnail_count,
     codecs,
     options_of,
     write_json_file,
 )
+from pertitle.cli_outputs import add_thumbnail_options, thumbnails_of
 from pertitle.records import Options
 
 
@@ -82,13 +82,16 @@ def add_thumbs(commands: Any) -> None:
     parser = commands.add_parser(
         "thumbs",
         help="pick candidate thumbnails of a video",
-        description="Pick a handful of distinct, sharp, well exposed frames and write them as"
-        " JPEG and WebP.",
-        epilog=examples("pertitle thumbs film.mp4 -o thumbnails"),
+        description="Pick a handful of distinct, sharp, well exposed frames and write them in the"
+        " shapes and formats that are needed.",
+        epilog=examples(
+            "pertitle thumbs film.mp4 -o thumbnails",
+            "pertitle thumbs film.mp4 -o posters --thumbnail-shapes 2x3 --thumbnail-formats avif",
+        ),
     )
     parser.add_argument("video", type=Path, metavar="VIDEO", help="a video file")
     parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write into")
-    add_thumbnail_count(parser)
+    add_thumbnail_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_thumbs)
 
@@ -97,7 +100,7 @@ def _thumbs(arguments: argparse.Namespace) -> int:
     from pertitle import planning, terminal
     from pertitle.serial import to_json
 
-    options = Options(ffmpeg=arguments.ffmpeg, thumbnails=arguments.thumbnails)
+    options = Options(ffmpeg=arguments.ffmpeg, **thumbnails_of(arguments))
     thumbnails = planning.thumbnails_of(arguments.video, arguments.out, options)
     if arguments.json:
         write_json_file(arguments.json, {"version": 1, "thumbnails": to_json(thumbnails)})

@@ -15,7 +15,7 @@ from pertitle.analysis import analyse
 from pertitle.budget import fit_size
 from pertitle.encoder import DigestProber
 from pertitle.encoder.codecs import Codec, by_reach, delivered_range, prepared
-from pertitle.encoder.thumbnails import make_thumbnails
+from pertitle.encoder.thumbnails import SHAPES, make_thumbnails
 from pertitle.errors import ModelError, UsageError
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import folder_name
@@ -65,9 +65,25 @@ def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail
     return isolated(
         find_toolbox(options.ffmpeg),
         make_thumbnails,
-        {"analysis": analysis, "folder": folder.absolute(), "count": options.thumbnails},
+        thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
         name=path.name,
     )
+
+
+def thumbnail_arguments(
+    analysis: Analysis, folder: Path, title: str, options: Options
+) -> dict[str, object]:
+    """What :func:`make_thumbnails` is told; ``title`` is the name events refer to it by."""
+    pictures = options.pictures
+    return {
+        "analysis": analysis,
+        "folder": folder,
+        "title": title,
+        "count": options.thumbnails,
+        "shapes": tuple(SHAPES[name] for name in pictures.shapes),
+        "formats": pictures.formats,
+        "spoiler_share": pictures.spoiler_share,
+    }
 
 
 def plan_in(path: Path, work: Work) -> TitlePlan:

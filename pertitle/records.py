@@ -14,6 +14,8 @@ from pertitle.errors import UsageError
 
 RESULT_VERSION = 2
 """Version of ``result.json`` and ``batch.json``; changes when a field changes its meaning."""
+PICTURE_SHAPES = ("16x9", "2x3", "1x1")
+PICTURE_FORMATS = ("jpg", "webp", "avif")
 LADDER_HEIGHTS = (1080, 720, 540, 432, 360, 240)
 """Default rung heights; the source's own height is always allowed beside them."""
 
@@ -667,6 +669,33 @@ class VerifyOptions:
 
 
 @dataclass(frozen=True)
+class PictureOptions:
+    """How candidate thumbnails are written.
+
+    Attributes:
+        shapes: of ``16x9``, ``2x3`` and ``1x1``; the first is the main one for titles wider than
+            high, the second, if there is one, for those higher than wide.
+        formats: of ``jpg``, ``webp`` and ``avif``; the main file has the first.
+        spoiler_share: share of the title, at its end, that no thumbnail shows; 0 up to below 1.
+    """
+
+    shapes: tuple[str, ...] = PICTURE_SHAPES
+    formats: tuple[str, ...] = ("jpg", "webp")
+    spoiler_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for names, known, what in (
+            (self.shapes, PICTURE_SHAPES, "shape"),
+            (self.formats, PICTURE_FORMATS, "format"),
+        ):
+            if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+                wanted = ", ".join(known)
+                raise UsageError(f"thumbnails need one {what} or more of {wanted}, each once")
+        if not 0 <= self.spoiler_share < 1:
+            raise UsageError("the spoiler stretch is a share of the title: 0 up to below 1")
+
+
+@dataclass(frozen=True)
 class Options:
     """Everything a caller may choose; the defaults are sane for web delivery.
 
@@ -674,6 +703,7 @@ class Options:
         ffmpeg: another ffmpeg program than the bundled one.
         threads: threads an encode may use; None for all cores.
         thumbnails: candidate thumbnails a title.
+        pictures: how they are written.
         bif: add a BIF file (scrubbing pictures for Roku players).
         model: a file from ``pertitle train``, for the codec it was trained on; None for the
             shipped models.
@@ -690,6 +720,7 @@ class Options:
     ffmpeg: str | None = None
     threads: int | None = None
     thumbnails: int = 6
+    pictures: PictureOptions = field(default_factory=PictureOptions)
     bif: bool = False
     model: Path | None = None
     preview: Path | None = None

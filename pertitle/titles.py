@@ -14,7 +14,7 @@ from pertitle.errors import PertitleError
 from pertitle.inputs import Title
 from pertitle.isolation import isolated
 from pertitle.plan_file import plan_document, read_plan
-from pertitle.planning import plan_in
+from pertitle.planning import plan_in, thumbnail_arguments
 from pertitle.records import RESULT_VERSION, Thumbnail, TitlePlan, TitleResult
 from pertitle.report import write_title_report
 from pertitle.report.preview import write_preview
@@ -30,7 +30,9 @@ from pertitle.workspace import (
     plan_key,
 )
 
-EXTRAS = {"thumbnails", "preview"}
+EXTRAS = {
+    "thumbnails", "pictures.shapes", "pictures.formats", "pictures.spoiler_share", "preview",
+}  # fmt: skip
 """Inputs that change nothing in the package: it is kept when only they differ."""
 
 
@@ -100,7 +102,7 @@ def _with_extras(
 ) -> TitleResult:
     """A delivered title with other thumbnails or another preview page."""
     result = earlier.result
-    if "thumbnails" in changed:
+    if changed.keys() - {"preview"}:
         thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
         (space.folder / "result.json").unlink()
         space.publish(space.work, ["thumbnails"])
@@ -112,20 +114,21 @@ def _with_extras(
 def _thumbnails(
     title: Title, plan: TitlePlan, inputs: dict[str, Any], space: Workspace, work: Work
 ) -> tuple[Thumbnail, ...]:
-    count = work.options.thumbnails
+    options = work.options
 
     def make(folder: Path) -> tuple[Thumbnail, ...]:
-        if count == 0:
+        if options.thumbnails == 0:
             return ()
         return isolated(
             work.toolbox,
             make_thumbnails,
-            {"analysis": plan.analysis, "folder": folder, "count": count},
+            thumbnail_arguments(plan.analysis, folder, title.name, options),
             name=title.path.name,
             on_progress=work.progress("thumbnails"),
         )
 
-    key = key_of(inputs["source"], inputs["pertitle"], count, plan.analysis.shots)
+    wanted = (options.thumbnails, options.pictures)
+    key = key_of(inputs["source"], inputs["pertitle"], wanted, plan.analysis.shots)
     with work.stage("thumbnails", 1.0):
         return space.remember("thumbnails", key, tuple[Thumbnail, ...], make)
 

@@ -226,7 +226,7 @@ def inputs_of(source: str, options: Options, ffmpeg_version: str) -> dict[str, A
         "bif": options.bif,
         "preview": fingerprint(options.preview) if options.preview else None,
     }
-    for part in ("ladder", "encode", "verify", "audio"):
+    for part in ("ladder", "encode", "verify", "audio", "pictures"):
         named = to_json(getattr(options, part))
         inputs |= {f"{part}.{name}": value for name, value in named.items()}
     return inputs

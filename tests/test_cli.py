@@ -48,7 +48,15 @@ def test_contradictions_are_usage_errors(
 
 @pytest.mark.parametrize(
     "arguments",
-    ["plan x.mp4 --heights ten", "plan x.mp4 --display 1080p", "plan x.mp4 --max-probes -1", "run"],
+    [
+        "plan x.mp4 --heights ten",
+        "plan x.mp4 --display 1080p",
+        "plan x.mp4 --max-probes -1",
+        "thumbs x.mp4 -o out --spoiler-share 1",
+        "thumbs x.mp4 -o out --thumbnail-shapes 4x3",
+        "run x.mp4 -o out --thumbnail-formats gif",
+        "run",
+    ],
 )
 def test_unreadable_values_exit_with_2(arguments: str) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -99,9 +107,17 @@ def test_clicks_are_learned_and_ranked_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = str(tmp_path / "clicks.sqlite")
-    (tmp_path / "events.csv").write_text("time,title,thumbnail,viewer,propensity,reward\n")
+    rows = ["2026-01-05T10:00:00Z,new,1,a,0.5,1"] * 2 + ["1980-01-01,new,1,b,0.5,0", "?,new,1,c,,"]
+    text = "\n".join(["time,title,thumbnail,viewer,propensity,reward", *rows])
+    (tmp_path / "events.csv").write_text(text)
     assert cli.main(["thumbs", "learn", str(tmp_path / "events.csv"), "--store", store]) == 0
-    assert "read: 0" in capsys.readouterr().out
+    cells = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+    counts = {cell[1].strip(): int(cell[2]) for cell in cells}
+    assert counts == {
+        "read": 4, "new": 2, "duplicate": 1, "malformed": 1, "new but late": 0,
+        "new, skewed clock": 1, "new, unknown picture": 2, "set aside as bots": 0,
+        "learned from": 0,
+    }  # fmt: skip
     assert cli.main(["thumbs", "rank", "no-such-title", "--store", store]) == cli.EXIT_USAGE
     assert "no-such-title" in capsys.readouterr().err
     assert cli.main(["thumbs", "rank", "--store", store, "--context", "drama"]) == cli.EXIT_USAGE

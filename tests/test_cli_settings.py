@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 
 from pertitle import cli
 from pertitle.cli_options import options_of
+from pertitle.cli_outputs import outputs_of
 from pertitle.cli_settings import Settings
 from pertitle.errors import UsageError
 from pertitle.profiles import profile
-from pertitle.records import Options
+from pertitle.records import Options, PictureOptions
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settled(line: str, environment: dict[str, str] | None = None) -> Options:
     parser, words = cli.build_parser(), line.split()
     settings = Settings.found(parser, words, environment or {})
-    return options_of(settings.fill(parser.parse_args(words)))
+    arguments = settings.fill(parser.parse_args(words))
+    outputs = outputs_of(arguments) if words[0] == "run" else {}
+    return replace(options_of(arguments), **outputs)
 
 
 def test_each_source_gives_way_to_the_one_before_it(folder: Path) -> None:
@@ -47,12 +51,14 @@ def test_each_source_gives_way_to_the_one_before_it(folder: Path) -> None:
 def test_all_kinds_of_values_are_read_as_if_typed() -> None:
     Path("own.toml").write_text(
         "heights = [240, 720]\nno-cache = true\nmin-kbps = 100.5\nthumbnails = 2\n"
+        'thumbnail-formats = ["avif", "jpg"]\nspoiler-share = 0.2\n'
         'display = "1280x720"\nmodel = "m.npz"\n[run]\nout = "delivered"\n'
     )
     options = settled("run x.mp4 --config own.toml")
     assert options.ladder.heights == (720, 240)
     assert options.ladder.min_kbps == 100.5
     assert (options.cache, options.thumbnails, options.model) == (False, 2, Path("m.npz"))
+    assert options.pictures == PictureOptions(formats=("avif", "jpg"), spoiler_share=0.2)
     assert options.encode.display.width == 1280
     again = settled("run x.mp4 --config own.toml", {"PERTITLE_NO_CACHE": "0"})
     assert again.cache

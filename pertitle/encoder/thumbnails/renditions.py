@@ -13,6 +13,7 @@ from pertitle.encoder.thumbnails import saliency
 from pertitle.encoder.thumbnails.decoding import Image
 from pertitle.encoder.thumbnails.faces import Face
 from pertitle.errors import DeliveryError, UsageError
+from pertitle.records import PICTURE_FORMATS, PICTURE_SHAPES
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Shape:
     height: int
 
 
-SHAPES = (Shape("16x9", 1280, 720), Shape("2x3", 720, 1080), Shape("1x1", 720, 720))
-FORMATS = ("jpg", "webp", "avif")
+_SIZES = {"16x9": (1280, 720), "2x3": (720, 1080), "1x1": (720, 720)}
+SHAPES = {name: Shape(name, *_SIZES[name]) for name in PICTURE_SHAPES}
 _QUALITY = {
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 88, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
     "webp": [cv2.IMWRITE_WEBP_QUALITY, 82],
@@ -86,8 +87,10 @@ def render(image: Image, box: Box, shape: Shape) -> Image:
 def check_formats(formats: Sequence[str]) -> None:
     """Raises: UsageError: a format is unknown or this OpenCV build cannot write it."""
     for name in formats:
-        if name not in FORMATS:
-            raise UsageError(f"unknown picture format {name!r}; known: {', '.join(FORMATS)}")
+        if name not in PICTURE_FORMATS:
+            raise UsageError(
+                f"unknown picture format {name!r}; known: {', '.join(PICTURE_FORMATS)}"
+            )
         if not cv2.haveImageWriter(f".{name}"):
             raise UsageError(f"this OpenCV build cannot write {name.upper()}")
 

@@ -13,14 +13,15 @@ DUPLICATE_BITS = 10
 DUPLICATE_DISTANCE = 0.10
 """… and so do signatures no farther apart."""
 SIMILAR_DISTANCE = 0.22
-APART_SECONDS = 0.4
+APART_SECONDS = 0.35
+"""Two moments of a shot lie at least so far apart."""
 SAME_DISTANCE = 0.012
 """Signatures closer than this are of one picture, noise and compression aside."""
 DIVERSITY = 0.25
 """How much score a twin of something already chosen loses."""
 
 NEARBY = 0.7
-"""Seconds from a failed look within which another one is not worth much."""
+"""Seconds from an earlier look within which another one finds much the same frames."""
 
 SOFT_FAULTS = frozenset({"blur", "text", "empty"})
 """Faults that a title may have throughout; the others are never needed to represent it."""
@@ -40,9 +41,12 @@ def are_duplicates(a: Candidate, b: Candidate) -> bool:
 
 
 def likeness(a: Candidate, b: Candidate) -> float:
-    """0 for unrelated pictures, 1 for the same; the same shot counts as half alike."""
+    """0 for unrelated pictures, 1 for the same; the same shot counts as half alike, its
+    neighbouring moments as more."""
     look = float(np.exp(-((distance(a, b) / 0.2) ** 2)))
-    return max(look, 0.5 if a.shot == b.shot else 0.0)
+    if a.shot != b.shot:
+        return look
+    return max(look, 0.5 + 0.5 * float(np.exp(-((abs(a.time - b.time) / NEARBY) ** 2))))
 
 
 def choose(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
@@ -107,11 +111,14 @@ def next_look(
     def worth(candidate: Candidate) -> float:
         near = any(abs(candidate.time - other.time) < NEARBY for other in failed)
         twin = any(are_duplicates(candidate, other) for other in good)
+        # Where all samples look alike, time alone tells a new moment from one already seen.
+        gap = min((abs(candidate.time - other.time) for other in good), default=NEARBY)
         return (
             candidate.score
             - DIVERSITY * _closest(candidate, good)
             - (DIVERSITY if near else 0.0)
             - (DIVERSITY if twin else 0.0)
+            - DIVERSITY * max(0.0, 1 - gap / NEARBY)
         )
 
     return max(sound, key=worth)

@@ -107,7 +107,7 @@ def test_open_eyes_beat_closed_ones() -> None:
     assert terms.eye_openness(skin, face) < 0.1
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.name)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=lambda s: s.name)
 @pytest.mark.parametrize("x", [10, 300, 530])
 def test_crops_keep_the_face_whole(shape: renditions.Shape, x: int) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (360, 640, 3)).astype(np.uint8)
@@ -123,7 +123,7 @@ def test_crops_keep_the_face_whole(shape: renditions.Shape, x: int) -> None:
 def test_when_not_all_faces_fit_the_largest_does() -> None:
     picture = np.zeros((360, 640, 3), dtype=np.uint8)
     large, small = face_at(20, 100, 120), face_at(560, 100, 60)
-    left, _, width, _ = renditions.crop_box(picture, [small, large], SHAPES[1])
+    left, _, width, _ = renditions.crop_box(picture, [small, large], SHAPES["2x3"])
     assert left <= large.x
     assert large.x + large.width <= left + width
 

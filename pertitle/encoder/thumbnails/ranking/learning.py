@@ -37,9 +37,9 @@ class LearnReport:
         added: events new to the store.
         duplicates: events that were there already.
         malformed: rows that could not be understood; the only ones not kept.
-        skewed: events dated in the future or before 2005; kept, dated now.
-        late: events older than the newest one of an earlier batch; learned from all the same.
-        unknown: events of thumbnails not registered yet; kept until they are.
+        skewed: added ones dated in the future or before 2005; kept, dated now.
+        late: added ones older than what was in the store before; learned from all the same.
+        unknown: added ones of thumbnails not registered yet; kept until they are.
         bots: events in the store set aside because of their viewer's rate.
         learned: events in the store that the model was learned from.
         titles, thumbnails: registered in the store.

@@ -53,7 +53,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of a batch of events."""
+    """What became of a batch of events; the last three count among those added."""
 
     read: int
     added: int
@@ -114,6 +114,7 @@ class Store:
         self._ids: dict[tuple[str, str], int] = {}
         self._contexts: dict[str, int] = {}
         self._known: set[int] = set()
+        self._newest: float | None = None
 
     def __enter__(self) -> Store:
         self._db.execute("BEGIN IMMEDIATE" if self._write else "BEGIN")
@@ -172,43 +173,48 @@ class Store:
                 in everything are told apart by their number within the file, so that reading a
                 file twice adds nothing and two viewers' equal rows both count.
         """
-        read = malformed = skewed = late = unknown = 0
-        newest = self._db.execute("SELECT MAX(time) FROM event").fetchone()[0] or 0.0
-        rows = []
+        read = malformed = 0
+        if self._newest is None:
+            self._newest = self._db.execute("SELECT MAX(time) FROM event").fetchone()[0] or 0.0
+        rows: dict[int, tuple[object, ...]] = {}
+        kinds: dict[int, tuple[bool, bool, bool]] = {}
         for event in batch:
             read += 1
             if event is None:
                 malformed += 1
                 continue
-            moment = event.time
-            if moment > now + 86400 or moment < 1104537600:
-                skewed += 1
-                moment = now
-            elif moment < newest:
-                late += 1
+            key = _key(event, repeats)
+            if key in rows:
+                continue
+            off = event.time > now + 86400 or event.time < 1104537600
+            moment = now if off else event.time
             number = self._thumbnail(event.title, event.thumbnail)
-            unknown += number not in self._known
-            rows.append(
-                (
-                    _key(event, repeats),
-                    moment,
-                    number,
-                    self._context(event.context),
-                    event.reward,
-                    event.propensity,
-                    event.position,
-                    _hash64(event.viewer.encode()) if event.viewer else None,
-                )
+            kinds[key] = (off, moment < self._newest, number not in self._known)
+            rows[key] = (
+                key,
+                moment,
+                number,
+                self._context(event.context),
+                event.reward,
+                event.propensity,
+                event.position,
+                _hash64(event.viewer.encode()) if event.viewer else None,
             )
-        before = self._db.total_changes
+        known = self._db.execute(
+            "SELECT key FROM event WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(rows)),),
+        )
+        for (key,) in known.fetchall():
+            del rows[key], kinds[key]
         self._db.executemany(
-            "INSERT OR IGNORE INTO event"
+            "INSERT INTO event"
             " (key, time, thumbnail, context, reward, propensity, position, viewer)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
+            rows.values(),
         )
-        added = self._db.total_changes - before
-        return Added(read, added, len(rows) - added, malformed, skewed, late, unknown)
+        skewed, late, unknown = (sum(kind[i] for kind in kinds.values()) for i in range(3))
+        duplicates = read - malformed - len(rows)
+        return Added(read, len(rows), duplicates, malformed, skewed, late, unknown)
 
     def _thumbnail(self, title: str, name: str) -> int:
         number = self._ids.get((title, name))

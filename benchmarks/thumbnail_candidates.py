@@ -9,7 +9,7 @@ code that makes them changed.
 
 Usage::
 
-    python -m benchmarks.thumbnail_candidates CLIPS_FOLDER [--titles 8] [--work FOLDER]
+    python -m benchmarks.thumbnail_candidates CLIPS_FOLDER [--first 0] [--titles 8] [--work FOLDER]
 """
 
 from __future__ import annotations
@@ -175,21 +175,18 @@ def write_title(path: Path, frames: list[Frame]) -> None:
             container.mux(packet)
 
 
-def build(clips: list[Path], count: int, folder: Path) -> list[Title]:
-    """Join the clips into titles, or reuse those an earlier run left in the folder."""
+def build(clips: list[Path], number: int, folder: Path) -> Title:
+    """Join a title's clips, or reuse what an earlier run left in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    titles = []
-    for number in range(count):
-        path = folder / f"title-{number}.mp4"
-        facts = folder / f"title-{number}.json"
-        if not facts.exists():
-            chosen = clips[number * CLIPS_A_TITLE : (number + 1) * CLIPS_A_TITLE]
-            frames, labels, starts = join(chosen, number)
-            write_title(path, frames)
-            facts.write_text(json.dumps({"labels": labels, "starts": starts}))
-        known = json.loads(facts.read_text())
-        titles.append(Title(path, known["labels"], known["starts"]))
-    return titles
+    path = folder / f"title-{number}.mp4"
+    facts = folder / f"title-{number}.json"
+    if not facts.exists():
+        chosen = clips[number * CLIPS_A_TITLE : (number + 1) * CLIPS_A_TITLE]
+        frames, labels, starts = join(chosen, number)
+        write_title(path, frames)
+        facts.write_text(json.dumps({"labels": labels, "starts": starts}))
+    known = json.loads(facts.read_text())
+    return Title(path, known["labels"], known["starts"])
 
 
 def analysis_of(title: Title) -> Analysis:
@@ -295,12 +292,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("clips", type=Path)
     parser.add_argument("--titles", type=int, default=8)
+    parser.add_argument("--first", type=int, default=0, help="8: none the rules were tuned on")
     parser.add_argument("--ours-only", action="store_true", help="leave the rivals out")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir(), "thumb-titles"))
     options = parser.parse_args()
     clips = sorted(p for p in options.clips.iterdir() if p.suffix in SUFFIXES)
     random.Random(11).shuffle(clips)
-    titles = build(clips, options.titles, options.work)
+    if (options.first + options.titles) * CLIPS_A_TITLE > len(clips):
+        parser.error(f"{len(clips)} clips make {len(clips) // CLIPS_A_TITLE} titles")
     rivals: dict[str, Method] = {
         "ours": lambda title: (lambda picked: [picked[0], *picked])(ours(title)),
         "ffmpeg thumbnail": filter_thumbnail,
@@ -310,7 +309,10 @@ def main() -> None:
         rivals = {name: method for name, method in rivals.items() if name == "ours"}
     picks: dict[str, list[list[int]]] = {name: [] for name in rivals}
     mark = code_mark()
-    for title in titles:
+    titles, rulers = [], []
+    for number in range(options.first, options.first + options.titles):
+        title = build(clips, number, options.work)
+        titles.append(title)
         for name, method in rivals.items():
             place = title.path.with_suffix(f".{name.split()[0]}.json")
             own = mark if name == "ours" else ""
@@ -318,11 +320,8 @@ def main() -> None:
             chosen = [min(max(0, i), len(title.labels) - 1) for i in found]
             picks[name].append(chosen)
             bad = [(i, title.labels[i]) for i in chosen[1:] if title.labels[i]]
-            print(title.path.name, name, chosen, "DEFECT" if bad else "", bad)
-    rulers = [
-        ruler_of(t, {i for rows in picks.values() for i in rows[k]}, mark)
-        for k, t in enumerate(titles)
-    ]
+            print(title.path.name, name, chosen, "DEFECT" if bad else "", bad, flush=True)
+        rulers.append(ruler_of(title, {i for rows in picks.values() for i in rows[-1]}, mark))
     shares = [np.mean([bool(label) for label in t.labels]) for t in titles]
     print(f"\nrandom frame: {100 * float(np.mean(shares)):.1f} % on a defect; percentiles 50\n")
     print("| method | top-1 on defect | top-5 on defect | picks | sharpness pct | face pct |")

@@ -18,6 +18,11 @@ DISSOLVE_STEPS = (None, 12.0, 20.0, 28.0)
 DISSOLVE_RESIDUAL = 0.5
 """Largest distance from a weighted mean of the two sides, relative to their difference; in
 dissolves with motion on both sides it is 0.04 to 0.5, in motion alone mostly above 0.4."""
+DISSOLVE_HINT = 0.2
+"""Lag at which slow motion of soft pictures looks like a dissolve too: what is seen there counts
+only within ``DISSOLVE_REACH`` seconds of a frame that is a blend at a longer lag as well, or where
+the frames for a longer lag are lacking."""
+DISSOLVE_REACH = 0.65
 DISSOLVE_ENDS = (0.0, 0.1, 0.15, 0.2)
 """Shares of either side nearer than which a frame counts as that side; shorter lags see them."""
 FADE_GAINS = (0.05, 0.1, 0.16, None)
@@ -81,7 +86,7 @@ def transitions(frames: NDArray[np.float32], times: Sequence[float]) -> NDArray[
     """
     rate = (len(times) - 1) / max(1e-6, times[-1] - times[0]) if len(times) > 1 else 1.0
     breaks = np.cumsum(cuts(frames))
-    found = np.zeros(len(frames), dtype=bool)
+    found, hints, blends, judged = np.zeros((4, len(frames)), dtype=bool)
     rules = zip(LAGS, DISSOLVE_STEPS, DISSOLVE_ENDS, FADE_GAINS, strict=True)
     for lag, least, ends, gain in rules:
         step = max(1, round(lag * rate))
@@ -94,20 +99,25 @@ def transitions(frames: NDArray[np.float32], times: Sequence[float]) -> NDArray[
             if after is not None and breaks[after] != breaks[i]:
                 after = None
             if before is not None and after is not None and least is not None:
-                found[i] |= is_blend(frames[i], frames[before], frames[after], least, ends)
+                blend = is_blend(frames[i], frames[before], frames[after], least, ends)
+                (hints if lag <= DISSOLVE_HINT else blends)[i] |= blend
+                judged[i] |= lag > DISSOLVE_HINT
             for other in (before, after):
                 if other is not None and gain is not None:
                     found[i] |= is_gain_change(frames[i], frames[other], gain)
-    return found
+    sure = widened(blends, times, DISSOLVE_REACH) | ~judged
+    return found | blends | (hints & sure)
 
 
-def widened(found: NDArray[np.bool_], times: Sequence[float]) -> NDArray[np.bool_]:
-    """Also the frames within ``MARGIN`` seconds of a find, as its faint ends escape notice."""
+def widened(
+    found: NDArray[np.bool_], times: Sequence[float], margin: float = MARGIN
+) -> NDArray[np.bool_]:
+    """Also the frames within some seconds of a find, as its faint ends escape notice."""
     seconds = np.asarray(times)
     hits = seconds[found]
     if len(hits) == 0:
         return found
-    near: NDArray[np.bool_] = np.abs(seconds[:, None] - hits[None]).min(axis=1) <= MARGIN
+    near: NDArray[np.bool_] = np.abs(seconds[:, None] - hits[None]).min(axis=1) <= margin
     return near
 
 

@@ -136,6 +136,17 @@ def test_dissolve_fade_and_flash_are_found_and_a_pan_is_not(texture: Grey) -> No
     assert not temporal.cuts(moving).any()
 
 
+def test_slow_motion_of_a_soft_picture_is_no_dissolve() -> None:
+    """Over 0.2 s each frame of it is nearly its neighbours' mean, over 0.4 s no longer."""
+    noise = np.random.default_rng(3).standard_normal((18, 32)).astype(np.float32)
+    soft = cv2.resize(noise, (480, 270), interpolation=cv2.INTER_CUBIC)
+    drift = pan(np.clip(110 + 60 * soft / soft.std(), 0, 255).astype(np.uint8), 80, 2)
+    step, least, ends = 3, temporal.DISSOLVE_STEPS[1], temporal.DISSOLVE_ENDS[1]
+    assert least is not None
+    assert temporal.is_blend(drift[40], drift[40 - step], drift[40 + step], least, ends)
+    assert not temporal.transitions(drift, [i / 16 for i in range(80)])[7:-7].any()
+
+
 def test_cut_is_one_frame_and_no_dissolve(texture: Grey) -> None:
     a, b = temporal.shrink(texture), temporal.shrink(255 - texture)
     frames = np.stack([a] * 20 + [b] * 20)

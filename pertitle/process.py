@@ -24,7 +24,7 @@ from pertitle.errors import Cancelled, ProcessError, ProcessTimeout, ToolError
 
 STDERR_TAIL_LINES = 40
 MAX_LINE = 1 << 16
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 1.0
 """Time a child gets between SIGTERM and SIGKILL."""
 
 LineHandler = Callable[[str], None]

@@ -16,7 +16,7 @@ from pertitle import cli, events
 from pertitle.errors import Cancelled, ModelError, SourceError, UsageError
 from pertitle.pipeline import encode_plan, run_batch
 from pertitle.plan_file import plan_document, read_plan
-from pertitle.records import EncodeOptions, LadderOptions, Options
+from pertitle.records import EncodeOptions, LadderOptions, Options, PictureOptions
 from pertitle.serial import write_json
 from pertitle.work import Stop
 from tests.conftest import MakeClip
@@ -257,12 +257,16 @@ def test_a_changed_option_redoes_what_depends_on_it_and_says_so(clip: Path, tmp_
     segments = {p: p.stat().st_mtime_ns for p in (tmp_path / "scene").rglob("*.m4s")}
     assert segments
     seen: list[object] = []
-    fewer = replace(FAST, thumbnails=1)
+    pictures = PictureOptions(shapes=("1x1",), formats=("jpg",))
+    fewer = replace(FAST, thumbnails=1, pictures=pictures)
     assert run_batch([clip], tmp_path, fewer, on_event=seen.append).ok
     notices = [event.message for event in seen if isinstance(event, events.Notice)]
-    assert notices == ["made anew: thumbnails 2 → 1"]
+    assert len(notices) == 1
+    assert "thumbnails 2 → 1" in notices[0]
     result = json.loads((tmp_path / "scene/result.json").read_text())
-    assert len(result["thumbnails"]) == 1
+    assert [entry["file"] for entry in result["thumbnails"]] == ["01-1x1.jpg"]
+    written = json.loads((tmp_path / "scene/thumbnails/thumbnails.json").read_text())
+    assert written["title"] == "scene"
     assert {p: p.stat().st_mtime_ns for p in segments} == segments  # the package is not touched
     seen.clear()
     ladder = replace(FAST.ladder, max_probes=1)

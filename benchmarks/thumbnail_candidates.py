@@ -255,8 +255,10 @@ def measure(title: Title, picks: set[int]) -> Ruler:
 
 
 def percentile(values: dict[int, float], labels: list[str], pick: int) -> float:
-    sound = [v for i, v in values.items() if not labels[i]]
-    return float(np.mean([v <= values[pick] for v in sound])) * 100
+    """Rank among the sound frames; equals count half, so that 50 is a random one's on average."""
+    sound = np.array([v for i, v in values.items() if not labels[i]])
+    below, equal = sound < values[pick], sound == values[pick]
+    return float(np.mean(below) + np.mean(equal) / 2) * 100
 
 
 Method = Callable[[Title], list[int]]

@@ -23,6 +23,8 @@ WINDOW = 0.35
 """Seconds on each side of a sample in which a better frame is sought …"""
 CONTEXT = 0.7
 """… and further seconds that only tell what surrounds it."""
+APART_SECONDS = 0.35
+"""Two moments of a shot lie at least so far apart."""
 MAX_WINDOW_FRAMES = 56
 FACE_SAMPLES = 48
 """Samples of the first pass in which faces are looked for."""
@@ -187,8 +189,13 @@ def refine(
     shots: Sequence[Shot],
     sample: Candidate,
     detector: FaceDetector,
+    taken: Sequence[float],
 ) -> Candidate:
-    """The best frame around a sample, judged at source resolution with its neighbours."""
+    """The best frame around a sample, judged at source resolution with its neighbours.
+
+    Args:
+        taken: times already found, near which a frame is taken only if there is no other.
+    """
     shot = shots[sample.shot] if shots else Shot(0.0, sample.time + 1)
     low, high = max(0.0, sample.time - WINDOW), sample.time + WINDOW
     frames = reader.window(max(0.0, low - CONTEXT), high + CONTEXT, limit=MAX_WINDOW_FRAMES)
@@ -203,8 +210,14 @@ def refine(
         for i, t in enumerate(times)
         if low <= t <= high and shot.start + 1.5 / reader.rate <= t < shot.end - 1.5 / reader.rate
     ] or [int(np.argmin([abs(t - sample.time) for t in times]))]
+    inside = [i for i in inside if is_apart(times[i], taken)] or inside
     clean = [i for i in inside if not faults[i] and not measures.is_black(small[i])] or inside
     return _best_of(reader, frames, clean, tiny, faults, sample, detector)
+
+
+def is_apart(time: float, others: Sequence[float]) -> bool:
+    """Whether a moment is another one than each of the others."""
+    return all(abs(time - other) >= APART_SECONDS for other in others)
 
 
 def temporal_faults(

@@ -72,7 +72,7 @@ def _second_pass(
         if sample is None or (sample.faults and good):
             break
         left = [c for c in left if c is not sample]
-        looked = passes.refine(reader, shots, sample, detector)
+        looked = passes.refine(reader, shots, sample, detector, [c.time for c in good])
         if looked.faults:
             poor.append(looked)
             failed.append(sample)

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pertitle.encoder.thumbnails.candidates import Candidate
+from pertitle.encoder.thumbnails.candidates import Candidate, is_apart
 
 DUPLICATE_BITS = 10
 """Perceptual hashes (63 bits) that differ in no more bits show the same picture …"""
 DUPLICATE_DISTANCE = 0.10
 """… and so do signatures no farther apart."""
 SIMILAR_DISTANCE = 0.22
-APART_SECONDS = 0.35
-"""Two moments of a shot lie at least so far apart."""
 SAME_DISTANCE = 0.012
 """Signatures closer than this are of one picture, noise and compression aside."""
 DIVERSITY = 0.25
@@ -85,7 +83,8 @@ def top_up(
 
 
 def _apart(candidates: Sequence[Candidate], chosen: Sequence[Candidate]) -> list[Candidate]:
-    return [c for c in candidates if all(abs(c.time - o.time) >= APART_SECONDS for o in chosen)]
+    times = [c.time for c in chosen]
+    return [c for c in candidates if is_apart(c.time, times)]
 
 
 def _closest(candidate: Candidate, chosen: Sequence[Candidate]) -> float:

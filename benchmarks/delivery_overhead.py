@@ -24,7 +24,8 @@ from pertitle.encoder.grid import gop_frames
 from pertitle.encoder.prober import rung_size
 from pertitle.encoder.renditions import encode_command, vbv_cap
 from pertitle.encoder.title import open_title
-from pertitle.records import Analysis, Rendition, Rung, Verification, Window
+from pertitle.records import Analysis, Rung, Window
+from pertitle.results import Rendition, Verification
 from pertitle.tools import Toolbox, find_toolbox
 
 RUNGS = ((1.0, 23, 2000), (1.0, 28, 900), (0.75, 26, 700), (0.6, 27, 450), (0.5, 27, 300),

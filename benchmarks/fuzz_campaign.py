@@ -29,8 +29,8 @@ from pathlib import Path
 from pertitle.analysis import analyse
 from pertitle.errors import PertitleError, SourceError
 from pertitle.isolation import isolated
+from pertitle.options import LadderOptions, Options
 from pertitle.planning import plan_title
-from pertitle.records import LadderOptions, Options
 from pertitle.tools import Toolbox, find_toolbox
 
 KINDS = {

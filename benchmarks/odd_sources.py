@@ -25,15 +25,9 @@ from pertitle.analysis import analyse
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named, prepared
 from pertitle.errors import PertitleError
-from pertitle.records import (
-    Analysis,
-    AudioOptions,
-    AudioRendition,
-    Rendition,
-    Rung,
-    Verification,
-    Window,
-)
+from pertitle.options import AudioOptions
+from pertitle.records import Analysis, Rung, Window
+from pertitle.results import AudioRendition, Rendition, Verification
 from pertitle.tools import Toolbox, find_toolbox
 
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "14")

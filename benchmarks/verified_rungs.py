@@ -18,7 +18,8 @@ import pertitle
 from pertitle.analysis import probe
 from pertitle.errors import SourceError
 from pertitle.inputs import find_titles
-from pertitle.records import Rendition, Source, TitleResult
+from pertitle.records import Source
+from pertitle.results import Rendition, TitleResult
 
 NEAR = 1.0
 

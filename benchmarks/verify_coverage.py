@@ -32,7 +32,8 @@ from pertitle.encoder import Verifier, encode_renditions
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.prober import rung_size
 from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
-from pertitle.records import FULL_HD, Analysis, Rung, Shot, Size, VerifyOptions
+from pertitle.options import VerifyOptions
+from pertitle.records import FULL_HD, Analysis, Rung, Shot, Size
 from pertitle.tools import Toolbox, find_toolbox
 
 POINTS = ((720, 24.0), (540, 30.0), (360, 28.0))

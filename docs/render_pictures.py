@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 
 import pertitle
+from pertitle.options import LadderOptions, Options
 from pertitle.process import SubprocessRunner
-from pertitle.records import LadderOptions, Options
 from pertitle.report.curves import RateQuality, draw
 from pertitle.report.markup import Markup, tag
 

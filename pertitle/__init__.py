@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING
 
 from pertitle.errors import PertitleError
 from pertitle.events import OnEvent, ignore
-from pertitle.profiles import profile
-from pertitle.records import (
-    Analysis,
+from pertitle.options import (
     AudioOptions,
-    BatchResult,
     EncodeOptions,
     LadderOptions,
     Options,
     PictureOptions,
-    Size,
-    TitlePlan,
     VerifyOptions,
 )
+from pertitle.profiles import profile
+from pertitle.records import Analysis, Size, TitlePlan
+from pertitle.results import BatchResult
 
 if TYPE_CHECKING:
     from pertitle.work import Stop

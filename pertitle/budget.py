@@ -10,7 +10,8 @@ import numpy as np
 from pertitle.encoder.codecs import CODECS
 from pertitle.encoder.prober import rung_size
 from pertitle.errors import UsageError
-from pertitle.records import Analysis, LadderPlan, Rendition, Rung
+from pertitle.records import Analysis, LadderPlan, Rung
+from pertitle.results import Rendition
 
 CONTAINER_SHARE = 0.03
 """Of a package, what is neither picture nor sound: boxes, playlists."""

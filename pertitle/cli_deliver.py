@@ -21,7 +21,7 @@ from pertitle.cli_options import (
 from pertitle.cli_outputs import add_output_options, outputs_of
 from pertitle.errors import Cancelled
 from pertitle.events import Event
-from pertitle.records import Options
+from pertitle.options import Options
 
 
 def add_run(commands: Any) -> None:

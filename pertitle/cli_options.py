@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
-from pertitle.records import FULL_HD, EncodeOptions, LadderOptions, Options, Size
+from pertitle.options import EncodeOptions, LadderOptions, Options
+from pertitle.records import FULL_HD, Size
 from pertitle.serial import write_json
 
 

@@ -6,14 +6,8 @@ import argparse
 from typing import Any
 
 from pertitle.cli_options import number, whole
-from pertitle.records import (
-    PICTURE_FORMATS,
-    PICTURE_SHAPES,
-    AudioOptions,
-    Options,
-    PictureOptions,
-    VerifyOptions,
-)
+from pertitle.options import AudioOptions, Options, PictureOptions, VerifyOptions
+from pertitle.records import PICTURE_FORMATS, PICTURE_SHAPES
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

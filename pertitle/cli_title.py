@@ -16,7 +16,7 @@ from pertitle.cli_options import (
     write_json_file,
 )
 from pertitle.cli_outputs import add_thumbnail_options, thumbnails_of
-from pertitle.records import Options
+from pertitle.options import Options
 
 
 def add_analyze(commands: Any) -> None:

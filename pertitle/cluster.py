@@ -22,7 +22,8 @@ from pertitle import events
 from pertitle.errors import Cancelled, ToolError, UsageError
 from pertitle.events import OnEvent
 from pertitle.inputs import Title
-from pertitle.records import Options, TitleFailure, TitleResult
+from pertitle.options import Options
+from pertitle.results import TitleFailure, TitleResult
 from pertitle.serial import from_json, to_json
 
 CONNECT_SECONDS = 10

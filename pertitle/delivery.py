@@ -30,17 +30,9 @@ from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
 from pertitle.encoder.subtitles import SubtitleRendition
 from pertitle.events import OnEvent
-from pertitle.records import (
-    Analysis,
-    AudioRendition,
-    LadderPlan,
-    Options,
-    Package,
-    Rendition,
-    Rung,
-    TitlePlan,
-    Verification,
-)
+from pertitle.options import Options
+from pertitle.records import Analysis, LadderPlan, Rung, TitlePlan
+from pertitle.results import AudioRendition, Package, Rendition, Verification
 from pertitle.tools import Toolbox
 from pertitle.workspace import FORMAT, Workspace, key_of
 

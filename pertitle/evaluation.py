@@ -22,7 +22,7 @@ from pertitle.ladder.plots import LEVELS, calibration, chart
 from pertitle.ladder.replay import DENSE, Replay, replay, summarise
 from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel, TitleTable
-from pertitle.records import LadderOptions
+from pertitle.options import LadderOptions
 from pertitle.serial import write_json, write_text
 from pertitle.training import read_features, relatives_of, titles_of, train_titles
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pertitle.records import (
-    Analysis,
-    BatchResult,
-    LadderPlan,
-    Probe,
-    Rendition,
-    TitleFailure,
-    TitleResult,
-)
+from pertitle.records import Analysis, LadderPlan, Probe
+from pertitle.results import BatchResult, Rendition, TitleFailure, TitleResult
 
 STAGES = ("analysis", "probing", "encoding", "verification", "audio", "packaging", "thumbnails")
 

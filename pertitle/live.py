@@ -16,8 +16,9 @@ from rich.text import Text
 
 from pertitle import events
 from pertitle.eta import Estimate, Progress
-from pertitle.records import LadderPlan, Rendition
+from pertitle.records import LadderPlan
 from pertitle.report.braille import Line, plot
+from pertitle.results import Rendition
 from pertitle.shown import escape
 from pertitle.terminal import batch_table, summary_line, title_line, title_table
 

@@ -27,17 +27,12 @@ from pertitle.errors import (
 )
 from pertitle.events import OnEvent, ignore
 from pertitle.inputs import Title, find_titles, folder_name
+from pertitle.options import Options
 from pertitle.plan_file import read_plan
-from pertitle.records import (
-    RESULT_VERSION,
-    BatchResult,
-    Options,
-    TitleFailure,
-    TitlePlan,
-    TitleResult,
-)
+from pertitle.records import TitlePlan
 from pertitle.report import write_batch_report
 from pertitle.report.preview import read_player
+from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleResult
 from pertitle.serial import to_json, write_json, write_text
 from pertitle.titles import deliver_title
 from pertitle.work import Recorder, Stop, Work, cache_for, large_titles_at_once, toolbox_for

@@ -12,15 +12,8 @@ from typing import Any
 
 from pertitle.encoder.codecs import CODECS, by_reach
 from pertitle.errors import ModelError, printable
-from pertitle.records import (
-    Analysis,
-    EncodeOptions,
-    LadderOptions,
-    LadderPlan,
-    Options,
-    PlanSeconds,
-    TitlePlan,
-)
+from pertitle.options import EncodeOptions, LadderOptions, Options
+from pertitle.records import Analysis, LadderPlan, PlanSeconds, TitlePlan
 from pertitle.serial import from_json, read_json, to_json
 from pertitle.sources import MAX_SECONDS, MAX_SIDE, demuxer_of
 

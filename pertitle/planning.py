@@ -21,16 +21,9 @@ from pertitle.events import OnEvent, ignore
 from pertitle.inputs import folder_name
 from pertitle.isolation import isolated
 from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder, trained_codec
-from pertitle.records import (
-    Analysis,
-    LadderOptions,
-    LadderPlan,
-    Options,
-    PlanSeconds,
-    Probe,
-    Thumbnail,
-    TitlePlan,
-)
+from pertitle.options import LadderOptions, Options
+from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, TitlePlan
+from pertitle.results import Thumbnail
 from pertitle.serial import from_json
 from pertitle.tools import find_toolbox
 from pertitle.work import Stop, Work, cache_for, toolbox_for

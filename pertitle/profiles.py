@@ -8,7 +8,8 @@ from importlib import resources
 from typing import Any
 
 from pertitle.errors import UsageError
-from pertitle.records import EncodeOptions, LadderOptions, Options, Size
+from pertitle.options import EncodeOptions, LadderOptions, Options
+from pertitle.records import Size
 
 
 def shipped_settings() -> dict[str, Any]:

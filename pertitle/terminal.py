@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pertitle import compare, events
-from pertitle.records import Analysis, LadderPlan, Thumbnail, TitlePlan, TitleResult
+from pertitle.records import Analysis, LadderPlan, TitlePlan
 from pertitle.report import words
+from pertitle.results import BatchResult, Rendition, Thumbnail, TitleResult
 from pertitle.shown import escape
 from pertitle.tools import Check
 
@@ -132,11 +133,8 @@ def ladder_words(ladder: LadderPlan) -> str:
     )
 
 
-def rendition_words(rendition: object) -> str:
+def rendition_words(rendition: Rendition) -> str:
     """A finished rung in one line."""
-    from pertitle.records import Rendition
-
-    assert isinstance(rendition, Rendition)
     check = rendition.verification
     mark = "" if rendition.on_target else " (off target)"
     again = f" after {rendition.attempts} encodes" if rendition.attempts > 1 else ""
@@ -207,11 +205,8 @@ def batch_table(titles: Sequence[TitleResult]) -> Table:
     return table
 
 
-def summary_line(result: object) -> str:
+def summary_line(result: BatchResult) -> str:
     """The last line of a batch."""
-    from pertitle.records import BatchResult
-
-    assert isinstance(result, BatchResult)
     text = f"{len(result.titles)} delivered"
     if result.failures:
         text += f", {len(result.failures)} failed"

@@ -15,9 +15,10 @@ from pertitle.inputs import Title
 from pertitle.isolation import isolated
 from pertitle.plan_file import plan_document, read_plan
 from pertitle.planning import plan_in, thumbnail_arguments
-from pertitle.records import RESULT_VERSION, Thumbnail, TitlePlan, TitleResult
+from pertitle.records import TitlePlan
 from pertitle.report import write_title_report
 from pertitle.report.preview import write_preview
+from pertitle.results import RESULT_VERSION, Thumbnail, TitleResult
 from pertitle.serial import to_json, write_json
 from pertitle.work import Recorder, Work
 from pertitle.workspace import (

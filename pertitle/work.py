@@ -16,8 +16,8 @@ from pertitle.cache import Cache, default_folder
 from pertitle.encoder.codecs import codec_named
 from pertitle.errors import Cancelled
 from pertitle.events import OnEvent
+from pertitle.options import Options
 from pertitle.process import NO_LIMITS, Completed, Limits, LineHandler, Runner, SubprocessRunner
-from pertitle.records import Options
 from pertitle.tools import Toolbox, find_toolbox, machine_memory
 
 LARGE_LINES = 1440

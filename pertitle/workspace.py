@@ -21,7 +21,8 @@ from typing import Any, TypeVar, cast
 
 import pertitle
 from pertitle.errors import ModelError, SourceError, UsageError
-from pertitle.records import Options, TitleResult
+from pertitle.options import Options
+from pertitle.results import TitleResult
 from pertitle.serial import from_json, read_json, sync_folder, sync_tree, to_json, write_json
 
 MARKS = ("result.json", "master.m3u8", "manifest.mpd")

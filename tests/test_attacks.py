@@ -28,9 +28,9 @@ from pertitle.encoder.renditions import encode_renditions
 from pertitle.errors import ModelError, PertitleError, ProcessError, SourceError
 from pertitle.inputs import find_titles
 from pertitle.isolation import isolated
+from pertitle.options import LadderOptions, Options
 from pertitle.plan_file import read_plan
 from pertitle.process import FakeRunner
-from pertitle.records import LadderOptions, Options
 from pertitle.sources import demuxer_of
 from pertitle.tools import Toolbox, find_toolbox
 from pertitle.workspace import fingerprint

@@ -8,7 +8,7 @@ import pytest
 
 from pertitle.budget import CONTAINER_SHARE, SOUND_KBPS, fit_size, undominated
 from pertitle.errors import UsageError
-from pertitle.records import Rendition
+from pertitle.results import Rendition
 from tests.report import example
 
 

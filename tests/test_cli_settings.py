@@ -14,8 +14,8 @@ from pertitle.cli_options import options_of
 from pertitle.cli_outputs import outputs_of
 from pertitle.cli_settings import Settings
 from pertitle.errors import UsageError
+from pertitle.options import Options, PictureOptions
 from pertitle.profiles import profile
-from pertitle.records import Options, PictureOptions
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 from pertitle import events
 from pertitle.errors import UsageError
 from pertitle.pipeline import run_batch
-from pertitle.records import BatchResult
+from pertitle.results import BatchResult
 from pertitle.serial import to_json
 from tests.conftest import MakeClip
 from tests.test_pipeline import FAST, scene

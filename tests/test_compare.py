@@ -18,9 +18,10 @@ from pertitle.compare import (
     text_plot,
 )
 from pertitle.errors import ModelError
+from pertitle.options import Options
 from pertitle.plan_file import plan_document
-from pertitle.records import RESULT_VERSION, Options
 from pertitle.report.comparing import write_comparison_page
+from pertitle.results import RESULT_VERSION
 from pertitle.serial import to_json, write_json
 from tests.report import example
 from tests.report.checking import external, read

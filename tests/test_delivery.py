@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pertitle.delivery import _Track, corrected_crf, crf_at_share
-from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Verification, Window
+from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Window
+from pertitle.results import Verification
 
 
 def plan() -> tuple[LadderPlan, Rung]:

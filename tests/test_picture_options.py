@@ -8,8 +8,8 @@ import pytest
 
 from pertitle.encoder.thumbnails import SHAPES
 from pertitle.errors import UsageError
+from pertitle.options import Options, PictureOptions
 from pertitle.planning import thumbnail_arguments
-from pertitle.records import Options, PictureOptions
 from pertitle.titles import EXTRAS
 from pertitle.workspace import changes, inputs_of, plan_key
 from tests.report.example import title

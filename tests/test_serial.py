@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pertitle.errors import ModelError
-from pertitle.records import Options, Size
+from pertitle.options import Options
+from pertitle.records import Size
 from pertitle.serial import from_json, read_json, to_json, write_json
 
 

@@ -23,7 +23,6 @@ def analyse(
     *,
     segment_seconds: float = 4.0,
     crop: bool = False,
-    tone_map: bool = False,
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> Analysis:
     """Probe, look over and measure a title; the cost is bounded whatever its length.
@@ -32,7 +31,6 @@ def analyse(
         path_or_source: a file, or what :func:`pertitle.analysis.probe` said of it.
         segment_seconds: length of a delivered segment; no digest window is longer.
         crop: cut a letterbox away.
-        tone_map: prepare an HDR source for an SDR ladder.
         on_progress: called with the share of the work done, 0 to 1.
 
     Raises:
@@ -51,7 +49,7 @@ def analyse(
     else:
         shots = coarse_shots(looks, source.duration)
     on_progress(0.5)
-    treatment = decide_treatment(source, looks, crop=crop, tone_map=tone_map)
+    treatment = decide_treatment(source, looks, crop=crop)
     digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
     features = measure_features(source, feature_windows(digest), treatment)
     warnings = find_defects(source, treatment, looks, glances, features)

@@ -18,15 +18,12 @@ MIN_BAR = 0.02
 MAX_BAR = 0.35
 
 
-def decide_treatment(
-    source: Source, looks: Sequence[Look], *, crop: bool = False, tone_map: bool = False
-) -> Treatment:
+def decide_treatment(source: Source, looks: Sequence[Look], *, crop: bool = False) -> Treatment:
     """The treatment of a source.
 
     Args:
         looks: sampled places of the title.
         crop: cut a detected letterbox away.
-        tone_map: turn HDR into SDR; without effect on an SDR source.
     """
     cut = find_letterbox(source, looks) if crop else None
     return Treatment(
@@ -34,7 +31,6 @@ def decide_treatment(
         size=cut.size if cut is not None else source.size,
         deinterlace=is_interlaced(source, looks),
         crop=cut,
-        tone_map=tone_map and source.video.dynamic_range != "sdr",
     )
 
 

@@ -19,7 +19,9 @@ from pertitle.encoder.sound import Sound, listen
 from pertitle.encoder.title import Title, open_title
 from pertitle.errors import DeliveryError, ProcessError
 from pertitle.isolation import isolated
-from pertitle.records import Analysis, AudioOptions, AudioRendition, AudioStream
+from pertitle.options import AudioOptions
+from pertitle.records import Analysis, AudioStream
+from pertitle.results import AudioRendition
 from pertitle.tools import Toolbox
 
 

@@ -145,7 +145,7 @@ def delivered_range(source: Source, codec: Codec, hdr: str = "keep") -> str:
     """The dynamic range a source is delivered in: ``sdr``, ``pq`` or ``hlg``.
 
     Args:
-        hdr: ``keep`` or ``sdr``, as :class:`pertitle.records.EncodeOptions` has it.
+        hdr: ``keep`` or ``sdr``, as :class:`pertitle.options.EncodeOptions` has it.
     """
     return source.video.dynamic_range if codec.hdr and hdr == "keep" else "sdr"
 

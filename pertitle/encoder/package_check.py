@@ -20,7 +20,7 @@ from pertitle.encoder.scrubbing_check import check_iframes, check_storyboard
 from pertitle.encoder.storyboard import Storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, read_cues
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioRendition, Package, Rendition
+from pertitle.results import AudioRendition, Package, Rendition
 
 _DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 

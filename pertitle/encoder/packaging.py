@@ -32,7 +32,7 @@ from pertitle.encoder.storyboard import (
 )
 from pertitle.encoder.subtitles import SubtitleRendition, language_tag
 from pertitle.errors import DeliveryError, ProcessError, ToolError
-from pertitle.records import AudioRendition, Package, Rendition
+from pertitle.results import AudioRendition, Package, Rendition
 from pertitle.tools import Toolbox
 
 MASTER = "master.m3u8"

@@ -19,7 +19,7 @@ import av.error
 from pertitle.encoder import commands
 from pertitle.encoder.manifests import HLS_VERSION, read_media_playlist
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioRendition, Rendition
+from pertitle.results import AudioRendition, Rendition
 from pertitle.tools import Toolbox
 
 PLAYLIST = "playlist.m3u8"

@@ -21,7 +21,8 @@ from pertitle.encoder import commands
 from pertitle.encoder.grid import Grid
 from pertitle.encoder.subtitles import clock
 from pertitle.errors import DeliveryError
-from pertitle.records import Rendition, Size
+from pertitle.records import Size
+from pertitle.results import Rendition
 from pertitle.tools import Toolbox
 
 SIDE = 160

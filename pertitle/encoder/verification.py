@@ -35,7 +35,9 @@ from pertitle.encoder.quality import read_scores
 from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
 from pertitle.encoder.title import SEEK_WORTHWHILE, Span, Title, extract_spans, open_title
 from pertitle.errors import DeliveryError, ToolError
-from pertitle.records import Analysis, Size, Verification, VerifyOptions, Window
+from pertitle.options import VerifyOptions
+from pertitle.records import Analysis, Size, Window
+from pertitle.results import Verification
 from pertitle.tools import Toolbox
 
 GUARD = 1

@@ -23,7 +23,8 @@ from pertitle.ladder.grid import Grid
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.rungs import Choice, choose_rungs, expected_hull
 from pertitle.ladder.surface import SurfaceModel
-from pertitle.records import CurvePoint, LadderOptions, LadderPlan, Probe, RatePoint, Rung, Size
+from pertitle.options import LadderOptions
+from pertitle.records import CurvePoint, LadderPlan, Probe, RatePoint, Rung, Size
 
 Array = NDArray[np.float64]
 Measure = Callable[[int, float], Probe]

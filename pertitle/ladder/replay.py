@@ -12,7 +12,8 @@ from pertitle.ladder.grid import Grid
 from pertitle.ladder.plan import candidate_heights, finish_plan, next_probe
 from pertitle.ladder.scoring import Score, Truth
 from pertitle.ladder.surface import SurfaceModel
-from pertitle.records import LadderOptions, LadderPlan, Probe
+from pertitle.options import LadderOptions
+from pertitle.records import LadderPlan, Probe
 
 DENSE = LadderOptions(
     top_vmaf=95.0, min_vmaf=30.0, vmaf_step=2.0, min_ratio=1.0001, max_ratio=1e6, max_rungs=60

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.ladder.decision import Curves, choose_heights, costs
-from pertitle.records import LadderOptions
+from pertitle.options import LadderOptions
 
 Array = NDArray[np.float64]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from pertitle.records import BatchResult, TitleFailure, TitleResult
 from pertitle.report import chart, page, saving, words
 from pertitle.report.curves import RateQuality
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
 from pertitle.report.markup import Markup, number, tag
+from pertitle.results import BatchResult, TitleFailure, TitleResult
 from pertitle.serial import write_text
 
 THUMBNAIL_WIDTH = 120

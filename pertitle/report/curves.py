@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pertitle.records import CurvePoint, LadderPlan, Rendition
+from pertitle.records import CurvePoint, LadderPlan
 from pertitle.report import chart, words
 from pertitle.report.fixed import Comparison, curves_by_height
 from pertitle.report.markup import Markup, join, number, tag
+from pertitle.results import Rendition
 
 COLORS = 8
 """Colours the style sheet knows; more heights start over."""

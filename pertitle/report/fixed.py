@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from pertitle.ladder.bdrate import bd_rate, clean_curve
-from pertitle.records import CurvePoint, LadderPlan, Rendition
+from pertitle.records import CurvePoint, LadderPlan
+from pertitle.results import Rendition
 
 _Array = NDArray[np.float64]
 _Curve = tuple[_Array, _Array]

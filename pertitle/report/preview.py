@@ -12,9 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pertitle.errors import UsageError
-from pertitle.records import TitleResult
 from pertitle.report import page, words
 from pertitle.report.markup import Markup, tag
+from pertitle.results import TitleResult
 from pertitle.serial import write_text
 
 NAME = "preview.html"

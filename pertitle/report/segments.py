@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from pertitle.records import Package
+from pertitle.results import Package
 
 MAX_PLAYLIST_BYTES = 4 * 1024 * 1024
 

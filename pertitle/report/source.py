@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from pertitle.records import Analysis, LadderPlan, TitleResult
+from pertitle.records import Analysis, LadderPlan
 from pertitle.report import page, words
 from pertitle.report.markup import Markup, tag
+from pertitle.results import TitleResult
 
 
 def rate(value: Fraction) -> str:

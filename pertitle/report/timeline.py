@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pertitle.records import Rendition, TitleResult
 from pertitle.report import chart, words
 from pertitle.report.curves import RateQuality
 from pertitle.report.markup import Markup, join, number, tag
 from pertitle.report.segments import Segment
+from pertitle.results import Rendition, TitleResult
 
 MAX_STEPS = 300
 """Steps a line may have; of longer titles neighbouring segments are averaged."""

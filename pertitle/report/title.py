@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pertitle.records import Rendition, Rung, TitleResult
+from pertitle.records import Rung
 from pertitle.report import curves, page, saving, source, timeline, words
 from pertitle.report.corpus_place import place_features
 from pertitle.report.features import feature_section
@@ -13,6 +13,7 @@ from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
 from pertitle.report.markup import Markup, join, tag
 from pertitle.report.segments import Segment, read_segments
+from pertitle.results import Rendition, TitleResult
 from pertitle.serial import write_text
 
 WIDE, NARROW = (840, 430), (420, 400)

@@ -12,7 +12,8 @@ import pertitle
 from pertitle.analysis import analyse, probe
 from pertitle.analysis import scan as scan_module
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, LadderOptions, Options, Size
+from pertitle.options import LadderOptions, Options
+from pertitle.records import Analysis, Size
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 

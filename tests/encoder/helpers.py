@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pertitle.analysis.probe import probe
 from pertitle.encoder.renditions import EncodedRung
-from pertitle.records import Analysis, Rendition, Rung, Shot, Treatment, Verification, Window
+from pertitle.records import Analysis, Rung, Shot, Treatment, Window
+from pertitle.results import Rendition, Verification
 
 MODEL = "vmaf_v0.6.1"
 

@@ -17,7 +17,8 @@ from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.manifests import read_master
 from pertitle.encoder.sound import Sound, listen
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioOptions, AudioStream
+from pertitle.options import AudioOptions
+from pertitle.records import AudioStream
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import analysis_of, rendition_of, rung
@@ -256,9 +257,10 @@ def loudness_of(toolbox: Toolbox, path: Path) -> tuple[float, float]:
     ("level", "sound"),
     [
         ("quiet", "aevalsrc='0.02*sin(880*PI*t)|0.02*sin(1320*PI*t)':d=4:s=48000"),
-        # Peaks 30 dB above the rest: one gain for all of it would cut them off.
-        ("peaky", "aevalsrc='(0.01+0.9*lt(mod(t,1),0.005))*sin(880*PI*t)|"
-                  "(0.01+0.9*lt(mod(t,1),0.005))*sin(1320*PI*t)':d=4:s=48000"),
+        # Clicks 25 dB above the rest: one gain for all of it would cut them off. They are short, so
+        # the loudness is that of the rest, and can be had below the peaks that are allowed.
+        ("peaky", "aevalsrc='(0.05+0.85*lt(mod(t,2),0.001))*sin(880*PI*t)|"
+                  "(0.05+0.85*lt(mod(t,2),0.001))*sin(1320*PI*t)':d=4:s=48000"),
     ],
 )  # fmt: skip
 def test_sound_is_brought_to_the_asked_loudness(
@@ -274,9 +276,8 @@ def test_sound_is_brought_to_the_asked_loudness(
     before, _ = loudness_of(toolbox, clip)
     assert one.loudness == pytest.approx(before, abs=0.2)
     assert peak < 0  # -1 dBTP, and AAC overshoots a little
-    if level == "quiet":
-        assert integrated == pytest.approx(-14, abs=0.5)
-        assert abs(integrated + 14) < abs(before + 14)
+    assert integrated == pytest.approx(-14, abs=0.5 if level == "quiet" else 1.2)
+    assert abs(integrated + 14) < abs(before + 14)
     assert len(samples(one.path)) / 48000 == pytest.approx(4, abs=1024 / 48000)
 
 

@@ -29,7 +29,8 @@ from pertitle.encoder.pictures import read_pictures
 from pertitle.encoder.prober import digest_spans
 from pertitle.encoder.renditions import vbv_cap
 from pertitle.errors import DeliveryError, SourceError, UsageError
-from pertitle.records import Analysis, AudioRendition, Package, Rendition, Size, Window
+from pertitle.records import Analysis, Size, Window
+from pertitle.results import AudioRendition, Package, Rendition
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rendition_of, rung

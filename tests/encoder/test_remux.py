@@ -15,8 +15,8 @@ from pertitle.encoder import check_package, encode_audio, encode_renditions, pac
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.manifests import read_master
 from pertitle.errors import DeliveryError
-from pertitle.records import AudioRendition, Rendition
 from pertitle.report.segments import read_segments
+from pertitle.results import AudioRendition, Rendition
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import analysis_of, rendition_of, rung

@@ -16,7 +16,8 @@ from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.sampling import Design
 from pertitle.encoder.verification import _guarded
 from pertitle.errors import DeliveryError
-from pertitle.records import Analysis, Shot, Size, VerifyOptions
+from pertitle.options import VerifyOptions
+from pertitle.records import Analysis, Shot, Size
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rung

@@ -24,7 +24,8 @@ from pertitle.ladder.plan import candidate_heights, next_probe, targets_of
 from pertitle.ladder.replay import DENSE, options_for, replay
 from pertitle.ladder.rungs import choose_rungs, expected_hull
 from pertitle.ladder.scoring import Truth
-from pertitle.records import LadderOptions, Probe, Size
+from pertitle.options import LadderOptions
+from pertitle.records import Probe, Size
 from tests.ladder.synthetic import CRFS, make_title, make_titles
 
 UNSEEN = make_titles(12, seed=55)

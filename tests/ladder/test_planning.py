@@ -12,7 +12,8 @@ import pytest
 
 from pertitle.errors import LadderError, ModelError
 from pertitle.ladder import Posterior, SurfaceModel, TitleContext, load_model, plan_ladder
-from pertitle.records import FULL_HD, LadderOptions, LadderPlan, Probe, Size
+from pertitle.options import LadderOptions
+from pertitle.records import FULL_HD, LadderPlan, Probe, Size
 
 TITLE = TitleContext({}, Size(1280, 720), Fraction(25), FULL_HD, "h264")
 HEIGHTS = (720, 540, 432, 360, 240)

@@ -12,30 +12,32 @@ import numpy as np
 
 from pertitle.records import (
     Analysis,
-    AudioRendition,
     AudioStream,
-    BatchResult,
     CurvePoint,
     LadderPlan,
-    Package,
     PlanSeconds,
     Probe,
     RatePoint,
-    Rendition,
     Rung,
     Shot,
     Size,
     Source,
     SourceWarning,
     SubtitleStream,
-    Thumbnail,
-    TitleFailure,
     TitlePlan,
-    TitleResult,
     Treatment,
-    Verification,
     VideoStream,
     Window,
+)
+from pertitle.results import (
+    AudioRendition,
+    BatchResult,
+    Package,
+    Rendition,
+    Thumbnail,
+    TitleFailure,
+    TitleResult,
+    Verification,
 )
 
 HOSTILE = "</title><script>window.owned=1</script>\"'`&<img src=x onerror=alert(1)>"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
-from pertitle.records import BatchResult
 from pertitle.report import write_batch_report
 from pertitle.report.markup import number
+from pertitle.results import BatchResult
 from tests.report import example
 from tests.report.checking import Page, external, read
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.records import Package
 from pertitle.report import chart, saving, timeline, words
 from pertitle.report.corpus_place import share_below
 from pertitle.report.fixed import APPLE, compare_with_fixed
 from pertitle.report.markup import Markup, tag, text
 from pertitle.report.segments import Segment, read_segments
+from pertitle.results import Package
 from tests.report import example
 
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.records import Shot, TitleResult
+from pertitle.records import Shot
 from pertitle.report import words, write_title_report
 from pertitle.report.fixed import compare_with_fixed
 from pertitle.report.segments import Segment
 from pertitle.report.title import title_page
+from pertitle.results import TitleResult
 from tests.report import example
 from tests.report.checking import Page, external, read
 

@@ -13,7 +13,8 @@ from pertitle.encoder.thumbnails.decoding import FrameReader
 from pertitle.encoder.thumbnails.faces import FaceDetector
 from pertitle.encoder.thumbnails.renditions import SHAPES, Shape
 from pertitle.errors import DeliveryError, UsageError
-from pertitle.records import Analysis, Shot, Thumbnail
+from pertitle.records import Analysis, Shot
+from pertitle.results import Thumbnail
 
 MANIFEST = "thumbnails.json"
 MANIFEST_VERSION = 1

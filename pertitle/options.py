@@ -1,0 +1,216 @@
+"""What a user may ask for: options of the ladder, the encodes, sound, checks and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pertitle.errors import UsageError
+from pertitle.records import FULL_HD, LADDER_HEIGHTS, PICTURE_FORMATS, PICTURE_SHAPES, Size
+
+
+@dataclass(frozen=True)
+class LadderOptions:
+    """What the ladder should look like.
+
+    Attributes:
+        heights: allowed rung heights; those not below the source's are left out, and the
+            source's own is always allowed.
+        max_height: no rung is taller, the source's own neither; None for no bound.
+        allow_upscaled: rungs may have more lines than the source has detail for.
+        top_vmaf: quality of the best rung, or the best reachable below it.
+        min_vmaf: no rung below this quality.
+        vmaf_step: quality distance between neighbouring rungs; 6 is about one just noticeable
+            difference (Ozer, "Finding the Just Noticeable Difference with Netflix VMAF", 2017).
+        min_ratio, max_ratio: bounds of the bitrate ratio between neighbouring rungs.
+        min_kbps, max_kbps: bounds of the bitrate of any rung; None for no bound.
+        min_rungs, max_rungs: bounds of the number of rungs.
+        max_probes: probe encodes allowed; 0 means prediction alone.
+        tolerance: probing stops when the expected BD-rate loss (per cent) is below this.
+    """
+
+    heights: tuple[int, ...] = LADDER_HEIGHTS
+    max_height: int | None = None
+    allow_upscaled: bool = False
+    top_vmaf: float = 95.0
+    min_vmaf: float = 50.0
+    vmaf_step: float = 6.0
+    min_ratio: float = 1.15
+    max_ratio: float = 3.0
+    min_kbps: float | None = None
+    max_kbps: float | None = None
+    min_rungs: int = 1
+    max_rungs: int = 15
+    max_probes: int = 6
+    tolerance: float = 0.5
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """How pictures and sound are encoded and packaged.
+
+    Attributes:
+        codecs: one or more of ``h264``, ``hevc`` and ``av1``, a ladder each in one package; a
+            single name or a comma list in one string is taken too.
+        preset: the encoder's preset, or ``h264=slow,av1=6`` where codecs differ; None for the
+            codec's trained default.
+        quality_model: libvmaf version string.
+        display: box the player shows the title in.
+        segment_seconds: length of a segment and of a closed GOP.
+        crop: cut a detected letterbox away.
+        hdr: ``keep`` HDR in the codecs whose players show it, or ``sdr`` to tone-map it for all.
+        half_rate: rungs of an over 30 frames/s title up to this height get every other frame;
+            None for none.
+        rate_control: ``crf`` holds a quality, ``abr`` an average bitrate in two passes; AV1,
+            which has no such mode, is always ``crf``.
+        target_size: bytes that all renditions of a title may take together, sound included;
+            None for no bound. Implies ``abr``: ladders that would take more are brought below.
+        vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
+        bufsize_ratio: VBV buffer in seconds of maxrate; None for the length of a segment.
+        single_file: one file a track, segments being ranges of bytes.
+        drop_dominated: leave out rungs that a rung of a codec of wider reach makes useless.
+        vmaf_tolerance: a rung measured further from its target is encoded again, at most twice;
+            the top rung is held to half of it.
+    """
+
+    codecs: tuple[str, ...] = ("h264",)
+    preset: str | None = None
+    quality_model: str = "vmaf_v0.6.1"
+    display: Size = FULL_HD
+    segment_seconds: float = 4.0
+    crop: bool = False
+    hdr: str = "keep"
+    half_rate: int | None = None
+    rate_control: str = "crf"
+    target_size: int | None = None
+    vbv_ratio: float = 2.0
+    bufsize_ratio: float | None = None
+    single_file: bool = False
+    drop_dominated: bool = False
+    vmaf_tolerance: float = 1.0
+
+    def __post_init__(self) -> None:
+        names = self.codecs.split(",") if isinstance(self.codecs, str) else self.codecs
+        unique = tuple(dict.fromkeys(name.strip() for name in names))
+        if not unique:
+            raise UsageError("no codec is named")
+        object.__setattr__(self, "codecs", unique)
+        if self.preset is not None and "=" in self.preset:
+            for part in self.preset.split(","):
+                if part.partition("=")[0].strip() not in unique:
+                    raise UsageError(f"preset {part.strip()} is of no codec that is made")
+        if self.hdr not in ("keep", "sdr"):
+            raise UsageError(f"HDR is kept or made sdr, not {self.hdr!r}")
+        if self.rate_control not in ("crf", "abr"):
+            raise UsageError(f"rate control is crf or abr, not {self.rate_control!r}")
+
+    @property
+    def two_pass(self) -> bool:
+        """Rungs are encoded to an average bitrate."""
+        return self.rate_control == "abr" or self.target_size is not None
+
+    def preset_of(self, codec: str) -> str | None:
+        """The preset asked for in one codec; None for its trained default."""
+        if self.preset is None or "=" not in self.preset:
+            return self.preset
+        named = dict(part.strip().split("=", 1) for part in self.preset.split(",") if "=" in part)
+        return named.get(codec)
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """How sound is delivered.
+
+    Attributes:
+        codec: ``aac`` (AAC-LC) or ``opus``.
+        target_mos: take the lowest rate whose loudest seconds reach this quality (ViSQOL's
+            MOS-LQO, 1 to 5); None for the usual rates.
+        surround: keep 5.1 beside the stereo of tracks that have it.
+        loudness: bring every track to this integrated loudness (LUFS, EBU R 128) with true peaks
+            of at most -1 dBTP; None leaves the level alone.
+    """
+
+    codec: str = "aac"
+    target_mos: float | None = None
+    surround: bool = False
+    loudness: float | None = None
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """How the quality of finished rungs is measured.
+
+    Attributes:
+        all_frames: compare every frame, whatever the title's length.
+        half_width: wanted half width of the 95 % interval of the mean, VMAF points.
+        min_window_vmaf: a rung meant to be better than this is encoded again while its worst
+            window is below it; None for no floor.
+        full_quality: measure VMAF v1, XPSNR and CAMBI on all compared frames instead of about
+            a fifth of them.
+    """
+
+    all_frames: bool = False
+    half_width: float = 0.5
+    min_window_vmaf: float | None = None
+    full_quality: bool = False
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """How candidate thumbnails are written.
+
+    Attributes:
+        shapes: of ``16x9``, ``2x3`` and ``1x1``; the first is the main one for titles wider than
+            high, the second, if there is one, for those higher than wide.
+        formats: of ``jpg``, ``webp`` and ``avif``; the main file has the first.
+        spoiler_share: share of the title, at its end, that no thumbnail shows; 0 up to below 1.
+    """
+
+    shapes: tuple[str, ...] = PICTURE_SHAPES
+    formats: tuple[str, ...] = ("jpg", "webp")
+    spoiler_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for names, known, what in (
+            (self.shapes, PICTURE_SHAPES, "shape"),
+            (self.formats, PICTURE_FORMATS, "format"),
+        ):
+            if not names or len(set(names)) < len(names) or not set(names) <= set(known):
+                wanted = ", ".join(known)
+                raise UsageError(f"thumbnails need one {what} or more of {wanted}, each once")
+        if not 0 <= self.spoiler_share < 1:
+            raise UsageError("the spoiler stretch is a share of the title: 0 up to below 1")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything a caller may choose; the defaults are sane for web delivery.
+
+    Attributes:
+        ffmpeg: another ffmpeg program than the bundled one.
+        threads: threads an encode may use; None for all cores.
+        thumbnails: candidate thumbnails a title.
+        pictures: how they are written.
+        bif: add a BIF file (scrubbing pictures for Roku players).
+        model: a file from ``pertitle train``, for the codec it was trained on; None for the
+            shipped models.
+        preview: hls.js as one script; with it a page that plays the package is written too.
+        cache: keep and reuse measurements of analyses and probes between runs.
+        nice: nice level added to all child processes.
+        whole_digest: tell sources apart by all of their bytes, not by samples of them.
+    """
+
+    ladder: LadderOptions = field(default_factory=LadderOptions)
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    verify: VerifyOptions = field(default_factory=VerifyOptions)
+    audio: AudioOptions = field(default_factory=AudioOptions)
+    ffmpeg: str | None = None
+    threads: int | None = None
+    thumbnails: int = 6
+    pictures: PictureOptions = field(default_factory=PictureOptions)
+    bif: bool = False
+    model: Path | None = None
+    preview: Path | None = None
+    cache: bool = True
+    nice: int = 0
+    whole_digest: bool = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -200,12 +200,13 @@ def _without_dominated(renditions: tuple[Rendition, ...], steps: Steps) -> tuple
 
 @dataclass
 class _Track:
-    """A rung on its way to its target: the best attempt so far."""
+    """A rung on its way to its target: the best attempt so far, and what each CRF lacked."""
 
     target: Rung
     tolerance: float
     floor: float | None = None
     attempts: int = 0
+    lacked: dict[float, float] = field(default_factory=dict)
     best: tuple[EncodedRung, Verification] | None = None
     next: Rung | None = None
 
@@ -328,6 +329,7 @@ def _attempt(
         )(delayed(check)(rung) for rung in encoded)
         for i, (track, rung, found) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.attempts += 1
+            track.lacked[rung.rung.crf] = track.wanted(found)
             if track.best is None or _better(track, rung, found, options):
                 track.best = (rung, found)
             steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {found.vmaf:.1f}")
@@ -357,20 +359,39 @@ def _correction(track: _Track, ladder: LadderPlan, codec: Codec, options: Option
         return replace(rung, crf=min(crf, codec.crf_range[1]))
     if track.on_target:
         return None
-    crf = corrected_crf(
-        ladder,
-        rung,
-        wanted=track.wanted(check),
-        crf_range=codec.crf_range,
-        crf_step=codec.crf_step,
-    )
-    if crf == rung.crf:
+    crf = crf_between(track.lacked, codec.crf_step)
+    if crf is None:
+        crf = corrected_crf(
+            ladder,
+            rung,
+            wanted=track.wanted(check),
+            crf_range=codec.crf_range,
+            crf_step=codec.crf_step,
+        )
+    if crf in track.lacked:
         return None
     expected = _read(ladder, rung.height, "bitrate_kbps", crf)
     before = _read(ladder, rung.height, "bitrate_kbps", rung.crf)
     return replace(
         track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
     )
+
+
+def crf_between(lacked: Mapping[float, float], crf_step: float) -> float | None:
+    """The CRF where nothing is lacking, between attempts that lie on both sides of it.
+
+    Args:
+        lacked: VMAF points each tried CRF fell short by; below 0 it was better than wanted.
+
+    Returns:
+        A CRF on the encoder's step, or None while all attempts lie on one side.
+    """
+    good = max((crf for crf, points in lacked.items() if points < 0), default=None)
+    poor = min((crf for crf, points in lacked.items() if points > 0), default=None)
+    if good is None or poor is None or good >= poor:
+        return None
+    share = lacked[good] / (lacked[good] - lacked[poor])
+    return round(round((good + share * (poor - good)) / crf_step) * crf_step, 4)
 
 
 def corrected_crf(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pertitle.delivery import _Track, corrected_crf, crf_at_share
+from pertitle.delivery import _Track, corrected_crf, crf_at_share, crf_between
 from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Window
 from pertitle.results import Verification
 
@@ -40,6 +40,13 @@ def test_a_height_without_a_curve_is_left_alone() -> None:
     found = corrected_crf(ladder, other, wanted=5, crf_range=(10, 51), crf_step=0.1)
     assert found == other.crf
     assert rung.height == 360
+
+
+def test_attempts_on_both_sides_of_the_target_narrow_it_down() -> None:
+    assert crf_between({20.0: 1.5, 11.0: -3.0}, 1.0) == 17.0
+    assert crf_between({20.0: 1.5, 11.0: -3.0, 17.0: 0.6}, 0.1) == 16.0
+    assert crf_between({20.0: 1.5, 17.0: 0.4}, 0.1) is None
+    assert crf_between({20.0: 0.1, 19.0: -2.0}, 1.0) == 20.0  # no step lies between
 
 
 @pytest.mark.parametrize(

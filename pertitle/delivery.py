@@ -355,8 +355,8 @@ def _correction(track: _Track, ladder: LadderPlan, codec: Codec, options: Option
         share = track.target.bitrate_kbps / encoded.average_kbps
         if codec.two_pass:
             return replace(rung, bitrate_kbps=rung.bitrate_kbps * share)
-        crf = crf_at_share(ladder, rung, share, codec.crf_step)
-        return replace(rung, crf=min(crf, codec.crf_range[1]))
+        highest = codec.crf_range[1]
+        return replace(rung, crf=min(crf_at_share(ladder, rung, share, codec.crf_step), highest))
     if track.on_target:
         return None
     crf = crf_between(track.lacked, codec.crf_step)

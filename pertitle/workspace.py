@@ -27,7 +27,7 @@ from pertitle.serial import from_json, read_json, sync_folder, sync_tree, to_jso
 
 MARKS = ("result.json", "master.m3u8", "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
-FORMAT = 2
+FORMAT = 3
 """Changes when results written by an older pertitle may not be kept."""
 _SAMPLE_BYTES = 1 << 20
 _INPUTS = "inputs.json"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import segment_grid
 from pertitle.encoder.quality import count_bits, measure_vmaf
 from pertitle.encoder.title import ENDLESS_FRAMES, Span, Title, extract_spans, open_title
 from pertitle.errors import SourceError, UsageError
@@ -75,8 +75,8 @@ class DigestProber:
         self._display = display
         self._scratch = scratch
         self._digest = scratch / "digest.mkv"
-        rate = analysis.treatment.frame_rate
-        self._gop = gop_frames(segment_seconds, rate)
+        self._rate = analysis.treatment.frame_rate
+        self._grid = segment_grid(analysis.source.duration, self._rate, segment_seconds)
         self._spans = digest_spans(analysis)
         self._bit_depth = codec.bit_depth(analysis.source.video.bit_depth)
 
@@ -111,6 +111,17 @@ class DigestProber:
         return Span(0, frames)
 
     @property
+    def _title_frames(self) -> int:
+        """Frames of the title."""
+        whole = len(self._spans) == 1
+        return self.frames if whole else round(self._analysis.source.duration * self._rate)
+
+    @property
+    def _segments(self) -> int:
+        """Segments, and so keyframes, of the title."""
+        return len(self._grid.starts(self._title_frames))
+
+    @property
     def frames(self) -> int:
         """Frames of the digest."""
         return sum(span.frames for span in self._spans)
@@ -118,8 +129,8 @@ class DigestProber:
     def measure(self, height: int, crf: float) -> Probe:
         """Encode the digest and measure its bitrate in the title, and its VMAF at the display.
 
-        Every window starts with a keyframe. The bitrate is that of one keyframe a segment,
-        whatever share of keyframes the digest holds; a title shorter than a segment has its one.
+        Every window starts with a keyframe. The bitrate is that of the title's keyframes, one a
+        segment, whatever share of keyframes the digest holds.
 
         Raises:
             UsageError: the height is above the source's.
@@ -137,7 +148,7 @@ class DigestProber:
             [(crf, path)],
             self._codec,
             preset=self._preset,
-            gop=self._gop if len(self._spans) == 1 else self._spans[0].frames,
+            gop=self._grid.gop if len(self._spans) == 1 else self._spans[0].frames,
             threads=self._toolbox.threads,
         )
         try:
@@ -156,7 +167,7 @@ class DigestProber:
             )
         finally:
             path.unlink(missing_ok=True)
-        bitrate = bits.bitrate_kbps(rate, min(self._gop, self.frames))
+        bitrate = bits.bitrate_kbps(rate, self._title_frames / self._segments)
         frames = scores.frames[0]
         vmaf = float((frames if burst is None else inside(frames, burst)).mean())
         return Probe(height, crf, bitrate, vmaf, time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Encoding the rungs of a title: one decode feeds every encoder."""
+"""Encoding the rungs of a title: one decode feeds several encoders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ffmpeg
@@ -26,6 +27,11 @@ FORMAT_VERSION = 2
 """Part of every key: a change in how files are made makes earlier ones useless."""
 MIN_MAXRATE_KBPS = 100
 """A cap below this saves nobody anything and ruins the first picture of a still title."""
+LONG_SECONDS = 120.0
+"""Of a longer title no pass costs much more than its largest rung, so that an interruption loses
+about that. Shorter ones are decoded once for all rungs."""
+FULL_PASS = 1.2
+"""Pixels of a pass of a long title, in those of its largest rung."""
 MISSING_SHARE = 0.02
 MISSING_SECONDS = 0.5
 """A title that is shorter than declared by more than both is a truncated file."""
@@ -111,10 +117,21 @@ def encode_renditions(
     ]
     found = {job.path: job.read() for job in jobs}
     missing = list({job.path: job for job in jobs if found[job.path] is None}.values())
-    if missing:
-        _encode(toolbox, title, missing, codec, 2 if two_pass else 1, on_progress)
-        frames = None
-        for job in missing:
+    frames, done = None, 0.0
+    areas = [job.size.width * job.size.height for job in missing]
+    for chosen in side_by_side(areas, title.source.duration):
+        run = [missing[i] for i in chosen]
+        share, before = sum(areas[i] for i in chosen) / sum(areas), done
+        _encode(
+            toolbox,
+            title,
+            run,
+            codec,
+            2 if two_pass else 1,
+            partial(_part, on_progress, before, share),
+        )
+        done += share
+        for job in run:
             pictures = check_rendition(
                 toolbox,
                 job.part,
@@ -135,6 +152,30 @@ def encode_renditions(
     return tuple(
         _encoded(job, found[job.path], codec, title, grid, job.path not in made) for job in jobs
     )
+
+
+def _part(on_progress: OnProgress, before: float, share: float, done: float) -> None:
+    on_progress(before + share * done)
+
+
+def side_by_side(areas: Sequence[int], seconds: float) -> list[list[int]]:
+    """Which rungs one process makes together, by their places.
+
+    Args:
+        areas: pixels a picture of each rung.
+        seconds: length of the title (see :data:`LONG_SECONDS`).
+    """
+    if seconds <= LONG_SECONDS:
+        return [list(range(len(areas)))] if areas else []
+    runs: list[list[int]] = []
+    for i in sorted(range(len(areas)), key=lambda i: -areas[i]):
+        room = FULL_PASS * max(areas) - areas[i]
+        run = next((r for r in runs if sum(areas[j] for j in r) <= room), None)
+        if run is None:
+            runs.append([i])
+        else:
+            run.append(i)
+    return runs
 
 
 @dataclass(frozen=True)

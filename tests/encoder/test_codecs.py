@@ -9,7 +9,13 @@ import pytest
 from pertitle.encoder.codecs import Cap, codec_named
 from pertitle.encoder.colour import BT709, Colour, source_colour
 from pertitle.encoder.grid import gop_frames, segment_grid
-from pertitle.encoder.renditions import MIN_MAXRATE_KBPS, vbv_cap
+from pertitle.encoder.renditions import (
+    FULL_PASS,
+    LONG_SECONDS,
+    MIN_MAXRATE_KBPS,
+    side_by_side,
+    vbv_cap,
+)
 from pertitle.errors import UsageError
 from pertitle.records import Size, VideoStream
 
@@ -132,3 +138,13 @@ def test_the_left_out_keyframe_is_forced_in_no_codec() -> None:
         )
         assert options["force_key_frames"] == "expr:not(mod(n,100))*not(eq(n,200))"
     assert int(options["g"]) > 1 << 16, "SVT-AV1 adds none of its own"
+
+
+def test_no_pass_of_a_long_title_costs_much_more_than_its_largest_rung() -> None:
+    areas = [h * h * 16 // 9 for h in (1080, 1080, 720, 540, 432, 360, 240)]
+    runs = side_by_side(areas, LONG_SECONDS + 1)
+    assert sorted(i for run in runs for i in run) == list(range(len(areas)))
+    assert all(sum(areas[i] for i in run) <= FULL_PASS * max(areas) for run in runs)
+    assert len(runs) == 3
+    assert side_by_side(areas, LONG_SECONDS) == [list(range(len(areas)))]
+    assert side_by_side([], 10) == side_by_side([], 1000) == []

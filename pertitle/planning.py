@@ -79,7 +79,12 @@ def thumbnail_arguments(
     }
 
 
-def plan_in(path: Path, work: Work) -> TitlePlan:
+def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
+    """Analyse a title and plan a ladder for each codec.
+
+    Args:
+        scratch: folder for the digest, lossless and hence large; None for the system's own.
+    """
     started = time.monotonic()
     with work.stage("analysis", 1.0):
         analysis, mark = _analysis(path, work)
@@ -90,7 +95,7 @@ def plan_in(path: Path, work: Work) -> TitlePlan:
     codecs = by_reach(work.options.encode.codecs)
     done: list[Probe] = []
     with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
-        ladders = [_ladder(analysis, mark, codec, work, done) for codec in codecs]
+        ladders = [_ladder(analysis, mark, codec, work, done, scratch) for codec in codecs]
     ladders = _as_wished(analysis, ladders, work.options)
     ended = time.monotonic()
     for ladder in ladders:
@@ -145,7 +150,12 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
 
 
 def _ladder(
-    analysis: Analysis, mark: str, codec: Codec, work: Work, done: list[Probe]
+    analysis: Analysis,
+    mark: str,
+    codec: Codec,
+    work: Work,
+    done: list[Probe],
+    scratch: Path | None,
 ) -> LadderPlan:
     """The ladder of one codec; ``done`` collects the probes of all of them."""
     options, encode = work.options, work.options.encode
@@ -176,7 +186,7 @@ def _ladder(
 
     if options.ladder.max_probes == 0:
         return plan(None)
-    with tempfile.TemporaryDirectory(prefix="pertitle-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="pertitle-", dir=scratch) as folder:
         prober = DigestProber(
             work.toolbox,
             title,
@@ -185,7 +195,7 @@ def _ladder(
             quality_model=encode.quality_model,
             display=display,
             segment_seconds=encode.segment_seconds,
-            scratch=Path(scratch),
+            scratch=Path(folder),
         )
         basis = ("probe", mark, work.toolbox.version, codec, preset, encode.quality_model, display)
 

@@ -155,7 +155,7 @@ def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: 
             plan = replace(plan, analysis=replace(plan.analysis, source=source))
             work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
             return plan
-    plan = plan_in(title.path, work)
+    plan = plan_in(title.path, work, space.staged("digest"))
     space.save_plan(key, plan_document(plan, work.options))
     return plan
 

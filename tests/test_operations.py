@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,13 @@ import pytest
 from pertitle import cli
 from pertitle.cache import Cache
 from pertitle.errors import SourceError
-from pertitle.events import ignore
-from pertitle.options import Options
+from pertitle.events import Event, Probed, ignore
+from pertitle.options import LadderOptions, Options
+from pertitle.planning import plan_in
 from pertitle.process import FakeRunner, SubprocessRunner
 from pertitle.status import status_of
 from pertitle.tools import Toolbox
-from pertitle.work import Stop, Work, large_titles_at_once
+from pertitle.work import Stop, Work, large_titles_at_once, toolbox_for
 from pertitle.workspace import MARKS, Workspace, changes, fingerprint, inputs_of, locked
 from tests.conftest import MakeClip
 
@@ -206,3 +208,32 @@ def test_large_titles_wait_for_one_another() -> None:
         assert not places.acquire(blocking=False)
     with work.turn(1080):
         assert places.acquire(blocking=False)
+
+
+def test_the_digest_of_a_run_lies_in_its_work_folder(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a killed run leaves nothing large behind elsewhere."""
+    system, scratch = tmp_path / "system", tmp_path / "scratch"
+    system.mkdir()
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(system))
+    held: list[list[int]] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Probed):
+            held.append(
+                [
+                    sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+                    for folder in (system, scratch)
+                ]
+            )
+
+    options = Options(cache=False, ladder=LadderOptions(max_probes=1, heights=(180,)))
+    stop = Stop()
+    toolbox = toolbox_for(options, stop)
+    clip = make_clip("testsrc2=s=320x180:r=25:d=1", "digest.mp4", "-c:v", "libx264")
+    plan_in(clip, Work("x", options, toolbox, watch, stop, Cache(None)), scratch)
+    ((elsewhere, here),) = held
+    assert here > 100_000 > elsewhere
+    assert not any(scratch.iterdir())

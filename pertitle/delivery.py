@@ -450,4 +450,5 @@ def _rendition(track: _Track, dynamic_range: str) -> Rendition:
         attempts=track.attempts,
         on_target=track.on_target,
         dynamic_range=dynamic_range,
+        bitrate_series=encoded.bitrate_series,
     )

@@ -5,10 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pertitle.errors import ModelError
 from pertitle.records import LadderPlan, Rung, TitlePlan, Window
 
 RESULT_VERSION = 2
 """Version of ``result.json`` and ``batch.json``; changes when a field changes its meaning."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A quantity over the time of a title; empty in results of before it was kept.
+
+    Attributes:
+        times: seconds into the title, rising.
+        values: as many.
+
+    Raises:
+        ModelError: there are more of one than of the other.
+    """
+
+    times: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.times) != len(self.values):
+            raise ModelError(f"a series of {len(self.times)} times has {len(self.values)} values")
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,7 @@ class Verification:
         vmaf_v1: mean score of libvmaf's ``vmaf_v1.0.16_3d0h``.
         xpsnr: XPSNR of luma in dB, 100 for pictures that do not differ.
         cambi: mean banding (CAMBI as VMAF v1 takes it, 0 to 17; from 5 on it is visible).
+        vmaf_series: VMAF at the middles of the windows that were compared, at most 240 points.
     """
 
     vmaf: float
@@ -35,6 +57,7 @@ class Verification:
     vmaf_v1: float
     xpsnr: float
     cambi: float
+    vmaf_series: Series = Series()
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,7 @@ class Rendition:
         attempts: encodes made until the quality was on target.
         on_target: the measured quality is within the tolerance of the expected.
         dynamic_range: ``sdr``, ``pq`` or ``hlg``.
+        bitrate_series: kbit/s of each segment's picture bytes, at its start.
     """
 
     rung: Rung
@@ -65,6 +89,7 @@ class Rendition:
     attempts: int
     on_target: bool
     dynamic_range: str = "sdr"
+    bitrate_series: Series = Series()
 
 
 @dataclass(frozen=True)

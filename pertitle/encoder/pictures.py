@@ -42,11 +42,16 @@ class Pictures:
         """Picture bytes over the track's length, kbit/s."""
         return float(self.sizes.sum()) * 8 * float(frame_rate) / self.frames / 1000
 
+    def segment_kbps(self, frame_rate: Fraction, starts: Sequence[int]) -> NDArray[np.float64]:
+        """The bitrate of each of the segments that start at these frames, kbit/s."""
+        lengths = np.diff(np.append(starts, self.frames)) / float(frame_rate)
+        return np.asarray(np.add.reduceat(self.sizes, starts) / lengths * 8 / 1000)
+
     def peak_kbps(self, frame_rate: Fraction, starts: Sequence[int]) -> float:
         """The peak segment bitrate with segments that start at these frames, kbit/s."""
-        totals = np.add.reduceat(self.sizes, starts)
+        rates = self.segment_kbps(frame_rate, starts)
         lengths = np.diff(np.append(starts, self.frames)) / float(frame_rate)
-        return peak_rate(totals.tolist(), lengths.tolist()) * 8 / 1000
+        return peak_rate((rates * lengths).tolist(), lengths.tolist())
 
 
 def peak_rate(sizes: Sequence[float], seconds: Sequence[float]) -> float:

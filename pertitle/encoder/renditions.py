@@ -17,9 +17,11 @@ from pertitle.encoder.checks import check_rendition
 from pertitle.encoder.codecs import Cap, Codec
 from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.pictures import Pictures, read_pictures
+from pertitle.encoder.series import bitrate_series
 from pertitle.encoder.title import ENDLESS_FRAMES, Title, open_title
 from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
+from pertitle.results import Series
 from pertitle.serial import sync_file, write_json
 from pertitle.tools import Toolbox
 
@@ -47,6 +49,7 @@ class EncodedRung:
         path: an MP4 file with one video track.
         reused: it was there already, from an earlier run.
         average_kbps, peak_kbps: picture bytes over the title and over its largest segment.
+        bitrate_series: kbit/s of each segment, at its start.
     """
 
     rung: Rung
@@ -56,6 +59,7 @@ class EncodedRung:
     frames: int
     average_kbps: float
     peak_kbps: float
+    bitrate_series: Series
     reused: bool
 
 
@@ -331,6 +335,7 @@ def _encoded(
     job: _Job, pictures: Pictures | None, codec: Codec, title: Title, grid: Grid, reused: bool
 ) -> EncodedRung:
     assert pictures is not None
+    starts = grid.starts(pictures.frames)
     return EncodedRung(
         rung=job.rung,
         codec=codec.name,
@@ -338,6 +343,7 @@ def _encoded(
         path=job.path,
         frames=pictures.frames,
         average_kbps=pictures.average_kbps(title.rate),
-        peak_kbps=pictures.peak_kbps(title.rate, grid.starts(pictures.frames)),
+        peak_kbps=pictures.peak_kbps(title.rate, starts),
+        bitrate_series=bitrate_series(pictures, starts, title.rate),
         reused=reused,
     )

@@ -33,11 +33,12 @@ from pertitle.encoder.further import (
 from pertitle.encoder.pictures import read_pictures
 from pertitle.encoder.quality import read_scores
 from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
+from pertitle.encoder.series import frame_series, window_series
 from pertitle.encoder.title import SEEK_WORTHWHILE, Span, Title, extract_spans, open_title
 from pertitle.errors import DeliveryError, ToolError
 from pertitle.options import VerifyOptions
 from pertitle.records import Analysis, Size, Window
-from pertitle.results import Verification
+from pertitle.results import Series, Verification
 from pertitle.tools import Toolbox
 
 GUARD = 1
@@ -120,9 +121,9 @@ class Verifier:
             [(window.scores, window.further) for window in windows if window.further is not None],
             found.mean,
         )
-        return self._verification(
-            found, sum(span.frames for span in spans), means[worst], spans[worst], further
-        )
+        series = window_series(spans, means, self._opened.rate)
+        frames = sum(span.frames for span in spans)
+        return self._verification(found, frames, means[worst], spans[worst], further, series)
 
     @property
     def _opened(self) -> Title:
@@ -137,7 +138,13 @@ class Verifier:
         return estimate(design, [[window.mean for window in row] for row in rows])
 
     def _verification(
-        self, found: Estimate, frames: int, worst: float, span: Span, further: FurtherMeans
+        self,
+        found: Estimate,
+        frames: int,
+        worst: float,
+        span: Span,
+        further: FurtherMeans,
+        series: Series,
     ) -> Verification:
         return Verification(
             vmaf=found.mean,
@@ -149,6 +156,7 @@ class Verifier:
             vmaf_v1=found.mean if self._model == VMAF_V1 else further.v1,
             xpsnr=further.xpsnr,
             cambi=further.cambi,
+            vmaf_series=series,
         )
 
     def frame_scores(self, path: Path) -> NDArray[np.float64]:
@@ -182,7 +190,12 @@ class Verifier:
             mean,
         )
         return self._verification(
-            Estimate(mean, mean, mean), frames, float(moving[worst]), Span(worst, length), means
+            Estimate(mean, mean, mean),
+            frames,
+            float(moving[worst]),
+            Span(worst, length),
+            means,
+            frame_series(scores, title.rate),
         )
 
     def _round(

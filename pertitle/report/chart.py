@@ -168,9 +168,11 @@ def axes(
     for value, label in x_ticks:
         x = area.x(value)
         parts.append(tag("line", x1=x, x2=x, y1=area.top, y2=area.bottom, class_="grid"))
-        parts.append(tag("text", label, x=x, y=area.bottom + 15, class_="tick mid"))
-    middle = (area.left + area.right) / 2
-    parts.append(tag("text", x_title, x=middle, y=area.height - 4.0, class_="name mid"))
+        if label:
+            parts.append(tag("text", label, x=x, y=area.bottom + 15, class_="tick mid"))
+    if x_title:
+        middle = (area.left + area.right) / 2
+        parts.append(tag("text", x_title, x=middle, y=area.height - 4.0, class_="name mid"))
     if y_title:
         parts.append(tag("text", y_title, x=area.left, y=area.top - 8, class_="name"))
     return join(parts)

@@ -1,66 +1,75 @@
-"""What happens when: shots, bitrate by segment, the worst windows."""
+"""What happens when: shots, bitrate by segment, VMAF by window, the worst windows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pertitle.report import chart, words
 from pertitle.report.curves import RateQuality
 from pertitle.report.markup import Markup, join, number, tag
-from pertitle.report.segments import Segment
-from pertitle.results import Rendition, TitleResult
+from pertitle.results import Rendition, Series, TitleResult
 
 MAX_STEPS = 300
 """Steps a line may have; of longer titles neighbouring segments are averaged."""
 MAX_SHOTS = 400
 """Shots that are all drawn; of more only every other one is, the shaded ones."""
-MAX_LABELLED = 4
-"""Worst windows that are named in the drawing; all are in the table."""
+GAP = 46
+"""Pixels between the two drawings: the heading of the lower one stands there."""
+
+Step = tuple[float, float, float]
+"""Start and end in seconds, kbit/s."""
 
 
-def draw(
-    result: TitleResult,
-    subject: RateQuality,
-    segments: Sequence[Sequence[Segment]],
-    width: int,
-    height: int,
-) -> Markup:
-    """Shots as bands, each rung's bitrate as steps, and where each rung looks worst."""
+def draw(result: TitleResult, subject: RateQuality, width: int, height: int) -> Markup:
+    """Bitrate above and VMAF below over the same shots, one line a rung in each.
+
+    What belongs to a rung carries its place in ``data-rung``, for the page's script to show one
+    rung alone.
+    """
     analysis = result.plan.analysis
     duration = max([analysis.source.duration, *(s.end for s in analysis.shots), 0.04])
-    matched = list(zip(result.renditions, segments, strict=False))
-    rates = [s.kbps for _, track in matched for s in track]
-    rates += [r.average_kbps for r in result.renditions]
-    rates = [rate for rate in rates if rate > 0] or [100.0, 1000.0]
-    area = chart.frame(
-        width,
-        height,
-        (0.0, duration),
-        (min(rates) / 1.5, max(rates) * 1.25),
-        margins=(26, 12, 40, 52),
-        log_y=True,
+    tracks = [_steps(done, duration) for done in result.renditions]
+    rates = [kbps for track in tracks for _, _, kbps in track if kbps > 0] or [100.0, 1000.0]
+    scores = [v for r in result.renditions for v in (*_quality(r).values, r.verification.worst)]
+    floor = min(90.0, 10 * (max(0.0, min(scores, default=0.0) - 2) // 10))
+    middle = (26 + height - 40) / 2
+    rate = chart.frame(
+        width, height, (0.0, duration), (min(rates) / 1.25, max(rates) * 1.25),
+        margins=(26, 12, height - middle + GAP / 2, 52), log_y=True,
+    )  # fmt: skip
+    quality = chart.frame(
+        width, height, (0.0, duration), (floor, 100.0), margins=(middle + GAP / 2, 12, 40, 52)
     )
-    ticks = area.x.ticks(max(3, width // 110))
+    ticks = rate.x.ticks(max(3, width // 110))
     whole = all(abs(v - round(v)) < 1e-6 for v in ticks)
     return tag(
         "svg",
-        tag("title", "Shots, bitrate and worst windows over time"),
-        _shots(result, area),
+        tag("title", "Bitrate and VMAF over time"),
+        [_shots(result, area) for area in (rate, quality)],
         chart.axes(
-            area,
-            x_title="time",
-            y_title="kbit/s by segment" if matched else "kbit/s",
-            x_ticks=[(v, words.clock(v, whole=whole)) for v in ticks],
-            y_ticks=[(v, words.grouped(v)) for v in area.y.ticks(7)],
+            rate,
+            x_title="",
+            y_title="kbit/s by segment",
+            x_ticks=[(v, "") for v in ticks],
+            y_ticks=[(v, words.grouped(v)) for v in rate.y.ticks(5)],
         ),
-        [_steps(subject, area, done, track) for done, track in matched],
-        _averages(subject, area, result.renditions[len(matched) :], duration),
-        _worst(subject, area, result.renditions),
+        chart.axes(
+            quality,
+            x_title="time",
+            y_title="VMAF",
+            x_ticks=[(v, words.clock(v, whole=whole)) for v in ticks],
+            y_ticks=[(v, f"{v:g}") for v in quality.y.ticks(5)],
+        ),
+        [
+            _rung(i, subject.color(done.rung.height), rate, quality, done, tracks[i])
+            for i, done in reversed(list(enumerate(result.renditions)))  # the best on top
+        ],
         viewbox=f"0 0 {width} {height}",
         class_="plot timeline",
         role="img",
-        aria_label="Shots, bitrate by segment and worst windows over time; the tables hold the"
-        " figures",
+        aria_label="Shots, bitrate by segment, VMAF and worst windows over time; the tables hold"
+        " the figures",
     )
 
 
@@ -85,69 +94,81 @@ def _shots(result: TitleResult, area: chart.Frame) -> Markup:
     return join(parts)
 
 
-def _steps(
-    subject: RateQuality, area: chart.Frame, done: Rendition, track: Sequence[Segment]
+def _rung(
+    index: int,
+    color: str,
+    rate: chart.Frame,
+    quality: chart.Frame,
+    done: Rendition,
+    track: Sequence[Step],
 ) -> Markup:
+    check = done.verification
+    name = name_of(done)
     path, before = "", None
-    for segment in merged(track):
-        x, y = area.place((segment.start, segment.kbps))
+    for start, end, kbps in track:
+        x, y = rate.place((start, kbps))
         path += f"M{number(x)} {number(y)}" if before is None else f"V{number(y)}"
-        path += f"H{number(area.x(min(segment.end, area.x.high)))}"
-        before = segment
-    name = f"{done.rung.height}p CRF {done.rung.crf:g}, average {words.kbps(done.average_kbps)}"
-    return tag("path", tag("title", name), d=path, class_=f"step {subject.color(done.rung.height)}")
+        path += f"H{number(rate.x(min(end, rate.x.high)))}"
+        before = kbps
+    points = _quality(done)
+    line = [quality.place(point) for point in zip(points.times, points.values, strict=True)]
+    if len(line) == 1:
+        line = [(quality.left, line[0][1]), (quality.right, line[0][1])]
+    window = check.worst_window
+    middle = min(max(0.0, (window.start + window.end) / 2), quality.x.high)
+    x, y = quality.place((middle, check.worst))
+    said = f"worst window of {name}: VMAF {check.worst:.1f} at {words.clock(window.start)}"
+    return tag(
+        "g",
+        tag("path", tag("title", f"{name}, average {words.kbps(done.average_kbps)}"), d=path,
+            class_="step"),
+        tag("path", tag("title", f"{name}, VMAF {check.vmaf:.1f}"), d=chart.line(line),
+            class_="step thin"),
+        tag("path", tag("title", said), d=f"M{number(x)} {number(y + 2)}l-5 9h10z", class_="worst"),
+        class_=f"of-rung {color}", data_rung=index,
+    )  # fmt: skip
 
 
-def merged(track: Sequence[Segment]) -> list[Segment]:
-    """At most :data:`MAX_STEPS` segments of the same bytes over the same time."""
-    size = -(-len(track) // MAX_STEPS)
-    if size <= 1:
-        return list(track)
-    found = []
-    for first in range(0, len(track), size):
-        group = track[first : first + size]
-        start, end = group[0].start, group[-1].end
-        bits = sum(s.kbps * (s.end - s.start) for s in group)
-        found.append(Segment(start, end, bits / (end - start)))
-    return found
+def name_of(done: Rendition) -> str:
+    """A rung's short name."""
+    return f"{done.rung.height}p CRF {done.rung.crf:g}"
 
 
-def _averages(
-    subject: RateQuality, area: chart.Frame, left_over: Sequence[Rendition], duration: float
-) -> Markup:
-    return join(
-        tag(
-            "path",
-            tag("title", f"{r.rung.height}p, average {words.kbps(r.average_kbps)}"),
-            d=f"M{number(area.left)} {number(area.y(r.average_kbps))}H{number(area.x(duration))}",
-            class_=f"step {subject.color(r.rung.height)}",
-        )
-        for r in left_over
+def summary(done: Rendition) -> str:
+    """What someone who thinks of using this rung wants to know."""
+    check = done.verification
+    return (
+        f"{name_of(done)}: VMAF {check.vmaf:.1f}, at its worst {check.worst:.1f} at"
+        f" {words.clock(check.worst_window.start)}; {words.kbps(done.average_kbps)}, at its peak"
+        f" {words.grouped(done.peak_kbps)}"
     )
 
 
-def _worst(subject: RateQuality, area: chart.Frame, renditions: Sequence[Rendition]) -> Markup:
-    parts = []
-    labelled: list[float] = []
-    for index, done in enumerate(renditions):
-        check = done.verification
-        middle = (check.worst_window.start + check.worst_window.end) / 2
-        x = area.x(min(max(0.0, middle), area.x.high))
-        y = area.y(done.average_kbps)
-        color = subject.color(done.rung.height)
-        name = (
-            f"worst window of {done.rung.height}p, {words.kbps(done.average_kbps)}: VMAF"
-            f" {check.worst:.1f} at {words.clock(check.worst_window.start)}"
-        )
-        parts.append(
-            tag("path", tag("title", name), d=f"M{number(x)} {number(y + 2)}l-5 9h10z",
-                class_=f"worst {color}")
-        )  # fmt: skip
-        if index < MAX_LABELLED and all(abs(y - other) > 14 for other in labelled):
-            labelled.append(y)
-            end = x > area.right - 70
-            parts.append(
-                tag("text", f"VMAF {check.worst:.1f}", x=x + (-9 if end else 9), y=y + 12,
-                    class_=f"note {color}{' end' if end else ''}")
-            )  # fmt: skip
-    return join(parts)
+def _quality(done: Rendition) -> Series:
+    """VMAF over time; of a result without the series, its mean."""
+    check = done.verification
+    return check.vmaf_series if check.vmaf_series.times else Series((0.0,), (check.vmaf,))
+
+
+def _steps(done: Rendition, duration: float) -> list[Step]:
+    """The segments of a rung; of a result without the series, one of the average rate."""
+    series = done.bitrate_series
+    if not series.times:
+        return [(0.0, duration, done.average_kbps)]
+    ends = pairwise((*series.times, max(duration, series.times[-1])))
+    steps = [(a, b, kbps) for (a, b), kbps in zip(ends, series.values, strict=True) if b > a]
+    return merged(steps)
+
+
+def merged(steps: Sequence[Step]) -> list[Step]:
+    """At most :data:`MAX_STEPS` steps of the same bits over the same time."""
+    size = -(-len(steps) // MAX_STEPS)
+    if size <= 1:
+        return list(steps)
+    found = []
+    for first in range(0, len(steps), size):
+        group = steps[first : first + size]
+        start, end = group[0][0], group[-1][1]
+        bits = sum(kbps * (b - a) for a, b, kbps in group)
+        found.append((start, end, bits / (end - start)))
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from pertitle.records import Rung
@@ -12,12 +11,11 @@ from pertitle.report.features import feature_section
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
 from pertitle.report.markup import Markup, join, tag
-from pertitle.report.segments import Segment, read_segments
 from pertitle.results import Rendition, TitleResult
 from pertitle.serial import write_text
 
 WIDE, NARROW = (840, 430), (420, 400)
-WIDE_TIME, NARROW_TIME = (840, 270), (420, 290)
+WIDE_TIME, NARROW_TIME = (840, 440), (420, 440)
 THUMBNAIL_WIDTH = 480
 
 
@@ -28,25 +26,21 @@ def write_title_report(
 
     Args:
         result: what the report tells; parts that are missing leave their section out.
-        path: the file to write; the package is looked for beside it, for bitrate over time.
+        path: the file to write.
         thumbnails_folder: where the files of ``result.thumbnails`` are; without it, or where a
             file is missing, a candidate is listed without its picture.
 
     Raises:
         OSError: the file cannot be written.
     """
-    segments = read_segments(path.parent, result.package)
-    write_text(path, title_page(result, segments, thumbnails_folder))
+    write_text(path, title_page(result, thumbnails_folder))
 
 
-def title_page(
-    result: TitleResult, segments: list[list[Segment]], thumbnails_folder: Path | None
-) -> str:
+def title_page(result: TitleResult, thumbnails_folder: Path | None) -> str:
     """The page as text; see :func:`write_title_report`."""
     ladders = result.plan.ladders
     views = [result.alone(ladder) for ladder in ladders]
     subjects = [_subject(view) for view in views]
-    segments = segments if len(segments) == len(result.renditions) else []
     placed = place_features(result.plan.analysis.features)
     body: list[object] = [
         tag("a", "Skip to the rungs", href="#rungs", class_="skip"),
@@ -56,10 +50,8 @@ def title_page(
             page.cards(_cards(result, subjects[0].comparison)),
             source.warnings(result.plan.analysis, ladders),
             [
-                _ladder_sections(view, subject, own, alone=len(ladders) == 1, first=i == 0)
-                for i, (view, subject, own) in enumerate(
-                    zip(views, subjects, _shared(segments, views), strict=True)
-                )
+                _ladder_sections(view, subject, alone=len(ladders) == 1, first=i == 0)
+                for i, (view, subject) in enumerate(zip(views, subjects, strict=True))
             ],
             _thumbnail_section(result, thumbnails_folder),
             source.source_section(result),
@@ -77,25 +69,8 @@ def _subject(view: TitleResult) -> curves.RateQuality:
     return curves.RateQuality(ladder, view.renditions, compare_with_fixed(ladder, view.renditions))
 
 
-def _shared(
-    segments: list[list[Segment]], views: Sequence[TitleResult]
-) -> list[list[list[Segment]]]:
-    """Each ladder's variants; the package lists a codec's from high to low bitrate."""
-    shares = []
-    for view in views:
-        own, segments = segments[: len(view.renditions)], segments[len(view.renditions) :]
-        order = sorted(range(len(own)), key=lambda i: -view.renditions[i].average_kbps)
-        shares.append([own[order.index(i)] for i in range(len(own))])
-    return shares
-
-
 def _ladder_sections(
-    view: TitleResult,
-    subject: curves.RateQuality,
-    segments: list[list[Segment]],
-    *,
-    alone: bool,
-    first: bool,
+    view: TitleResult, subject: curves.RateQuality, *, alone: bool, first: bool
 ) -> list[Markup | None]:
     codec = view.plan.ladder.codec
     name = "" if first else f"-{codec}"
@@ -103,7 +78,7 @@ def _ladder_sections(
     return [
         _curve_section(subject, name, heading),
         _rung_section(view, name, heading),
-        _time_section(view, subject, segments, name, heading),
+        _time_section(view, subject, name, heading),
     ]
 
 
@@ -245,11 +220,7 @@ def _planned_row(rung: Rung) -> list[object]:
 
 
 def _time_section(
-    result: TitleResult,
-    subject: curves.RateQuality,
-    segments: list[list[Segment]],
-    name: str,
-    heading: str,
+    result: TitleResult, subject: curves.RateQuality, name: str, heading: str
 ) -> Markup | None:
     shots = result.plan.analysis.shots
     if not shots and not result.renditions:
@@ -263,17 +234,32 @@ def _time_section(
             f" {words.seconds(middle)}, the longest {words.seconds(high)}"
         )
     said += "."
-    if result.renditions:
-        said += " A triangle marks where each rung's quality is worst."
+    if not result.renditions:
+        return page.section(f"time{name}", f"Over time{heading}", tag("p", said))
+    looked = (
+        "of all frames"
+        if all(r.verification.low == r.verification.high for r in result.renditions)
+        else "of the windows that were compared"
+    )
+    said += f" VMAF is that {looked}; a triangle marks where a rung is worst."
+    picks = [
+        tag("button", tag("span", class_=f"swatch {subject.color(done.rung.height)}"),
+            f"{done.rung.height}p {words.kbps(done.average_kbps)}", type="button",
+            aria_pressed="false", data_pick=index, data_text=timeline.summary(done))
+        for index, done in enumerate(result.renditions)
+    ]  # fmt: skip
     return page.section(
         f"time{name}",
         f"Over time{heading}",
         page.figure(
-            timeline.draw(result, subject, segments, *WIDE_TIME),
-            timeline.draw(result, subject, segments, *NARROW_TIME),
+            timeline.draw(result, subject, *WIDE_TIME),
+            timeline.draw(result, subject, *NARROW_TIME),
+            tag("p", "Choose a rung to see it alone.", class_="reader", role="status"),
+            tag("div", picks, class_="switches picks", role="group",
+                aria_label="Show one rung over time"),
         ),
         tag("p", said),
-    )
+    )  # fmt: skip
 
 
 def _thumbnail_section(result: TitleResult, folder: Path | None) -> Markup | None:

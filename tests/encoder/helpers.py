@@ -61,4 +61,5 @@ def rendition_of(
         attempts=1,
         on_target=True,
         dynamic_range=dynamic_range,
+        bitrate_series=encoded.bitrate_series,
     )

@@ -95,6 +95,9 @@ def test_bitrate_follows_crf_and_size(delivered: Delivered) -> None:
     assert best > 1.5 * middle > 2 * least
     for one in delivered.encoded:
         assert one.peak_kbps >= one.average_kbps
+        assert one.bitrate_series.times == (0.0, 1.0, 2.0, 3.0)
+        kbits = np.dot(one.bitrate_series.values, (1.0, 1.0, 1.0, FRAMES / 25 - 3))
+        assert kbits == pytest.approx(one.average_kbps * FRAMES / 25, rel=1e-3)
 
 
 def test_keyframes_stand_on_the_same_grid_in_every_rung(delivered: Delivered) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.further import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.sampling import Design
+from pertitle.encoder.series import MAX_POINTS, frame_series, window_series
+from pertitle.encoder.title import Span
 from pertitle.encoder.verification import _guarded
 from pertitle.errors import DeliveryError
 from pertitle.options import VerifyOptions
@@ -69,6 +72,9 @@ def test_exact_verification_is_the_whole_file_score(
     scores = whole.frames[0]
     first = round(found.worst_window.start * 25)
     assert found.worst == pytest.approx(scores[first : first + 25].mean(), abs=0.01)
+    series = found.vmaf_series
+    assert series.times[:2] == (0.12, 0.36)  # steps of 6 frames at 25 frames/s
+    assert series.values == pytest.approx(scores.reshape(-1, 6).mean(axis=1), abs=0.01)
 
 
 @pytest.mark.parametrize("seek_above", [0.0, 1e9])
@@ -108,6 +114,22 @@ def test_a_sampled_interval_holds_the_exact_score(
     assert first.low < first.vmaf < first.high
     assert second.vmaf < first.vmaf
     assert first.worst == min(first.worst, first.vmaf)
+    assert len(first.vmaf_series.times) == 2 * 10
+    assert list(first.vmaf_series.times) == sorted(first.vmaf_series.times)
+    assert min(first.vmaf_series.values) == pytest.approx(first.worst, abs=0.01)
+    exact = whole.frames[0]
+    for time, vmaf in zip(first.vmaf_series.times, first.vmaf_series.values, strict=True):
+        middle = round(time * 25)
+        assert vmaf == pytest.approx(exact[middle - 2 : middle + 2].mean(), abs=0.02)
+
+
+def test_a_long_title_keeps_a_bounded_series() -> None:
+    spans = [Span(100 * i, 4) for i in reversed(range(1000))]
+    series = window_series(spans, [float(i % 50) for i in range(1000)], Fraction(25))
+    assert len(series.times) == 200
+    assert series.times[0] == pytest.approx((200 + 2) / 25)  # the middle of five windows
+    assert np.mean(series.values) == pytest.approx(24.5, abs=0.01)
+    assert len(frame_series(np.zeros(100_000), Fraction(25)).times) <= MAX_POINTS
 
 
 def test_an_independent_meter_agrees(

@@ -34,6 +34,7 @@ from pertitle.results import (
     BatchResult,
     Package,
     Rendition,
+    Series,
     Thumbnail,
     TitleFailure,
     TitleResult,
@@ -108,6 +109,15 @@ def source(path: str = "/films/The Long Valley.mkv") -> Source:
     )  # fmt: skip
 
 
+def _over_time(mean: float, step: float, dip: float | None = None) -> Series:
+    """Values about a mean that move with the time, with one dip of nine if there is one."""
+    times = np.arange(0, LENGTH, step)
+    values = mean * (1 + 0.04 * np.sin(times / 3)) if dip is None else mean + np.sin(times / 3)
+    if dip is not None:
+        values -= 9 * (np.abs(times - dip) < step)
+    return Series(tuple(times.tolist()), tuple(np.minimum(values, 100).tolist()))
+
+
 def title(name: str = "The Long Valley") -> TitleResult:
     """A delivered title with everything in it; its third rung missed its target."""
     plan = ladder()
@@ -131,8 +141,10 @@ def title(name: str = "The Long Valley") -> TitleResult:
                 peak_kbps=rung.bitrate_kbps * 1.6,
                 verification=Verification(rung.vmaf + off, rung.vmaf + off - 0.4,
                                           rung.vmaf + off + 0.4, 620, rung.vmaf - 9.0,
-                                          Window(17.0 + index, 1.0), rung.vmaf + 2, 38.2, 1.4),
+                                          Window(17.0 + index, 1.0), rung.vmaf + 2, 38.2, 1.4,
+                                          _over_time(rung.vmaf + off, 1.0, 17.5 + index)),
                 attempts=3 if index == 2 else 1, on_target=index != 2,
+                bitrate_series=_over_time(rung.bitrate_kbps, 4.0),
             )
         )  # fmt: skip
     reasons = ("a face, sharp, good contrast", "a wide view, still", "strong colour")

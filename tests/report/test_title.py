@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from pertitle.errors import ModelError
 from pertitle.records import Shot
 from pertitle.report import words, write_title_report
 from pertitle.report.fixed import compare_with_fixed
-from pertitle.report.segments import Segment
 from pertitle.report.title import title_page
-from pertitle.results import TitleResult
+from pertitle.results import Rendition, Series, TitleResult
+from pertitle.serial import from_json, to_json
 from tests.report import example
 from tests.report.checking import Page, external, read
 
@@ -161,6 +162,13 @@ def test_saving_is_said_in_words_and_gigabytes(tmp_path: Path) -> None:
     assert f"{abs(comparison.bd_rate):.0f} %" in text.replace("\xa0", " ")
 
 
+def _of_three_hours(rendition: Rendition) -> Rendition:
+    rates = Series(tuple(4.0 * i for i in range(2700)), tuple(500.0 + i % 11 for i in range(2700)))
+    scores = Series(tuple(45.0 * i for i in range(240)), tuple(60.0 + i % 31 for i in range(240)))
+    check = replace(rendition.verification, vmaf_series=scores)
+    return replace(rendition, bitrate_series=rates, verification=check)
+
+
 def test_page_of_three_hours_and_many_rungs_stays_small() -> None:
     result = example.title()
     plan = result.plan
@@ -169,14 +177,10 @@ def test_page_of_three_hours_and_many_rungs_stays_small() -> None:
     result = replace(
         result,
         plan=replace(plan, analysis=long),
-        renditions=result.renditions * 2,
+        renditions=tuple(_of_three_hours(r) for r in result.renditions * 2),
         commands=("ffmpeg " + "x" * 900,) * 400,
     )
-    segments = [
-        [Segment(4.0 * i, 4.0 * i + 4, 500.0 + 37 * (i % 11)) for i in range(2700)]
-        for _ in result.renditions
-    ]
-    html = title_page(result, segments, None)
+    html = title_page(result, None)
     assert len(html) < 1_500_000
     assert f"{words.grouped(3000)} shots" in html
 
@@ -187,23 +191,37 @@ def test_page_without_renditions_says_that_figures_are_predictions(tmp_path: Pat
     assert "VMAF predicted" in page.text()
 
 
-def test_bitrate_over_time_is_read_from_the_package(tmp_path: Path) -> None:
+def test_bitrate_and_vmaf_of_every_rung_run_over_time(tmp_path: Path) -> None:
     result = example.title()
-    result = replace(result, renditions=result.renditions[:1])
-    lines = ["#EXTM3U", '#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS="avc1"', "v/playlist.m3u8"]
-    (tmp_path / "master.m3u8").write_text("\n".join(lines))
-    (tmp_path / "v").mkdir()
-    (tmp_path / "v/playlist.m3u8").write_text(
-        "#EXTM3U\n#EXTINF:4.0,\n1.m4s\n#EXTINF:2.0,\n2.m4s\n#EXT-X-ENDLIST\n"
+    check = result.renditions[0].verification
+    one = replace(
+        result.renditions[0],
+        bitrate_series=Series((0.0, 40.0), (1000.0, 2000.0)),
+        verification=replace(check, vmaf_series=Series((10.0, 30.0, 50.0), (90.0, 70.0, 95.0))),
     )
-    (tmp_path / "v/1.m4s").write_bytes(b"\0" * 500_000)  # 1000 kbit/s
-    (tmp_path / "v/2.m4s").write_bytes(b"\0" * 500_000)  # 2000 kbit/s
-    _, page = written(result, tmp_path)
-    steps = [a["d"] for a in page.all("path") if a.get("class", "").startswith("step ")]
-    assert len(steps) == 2  # the wide drawing and the narrow one
-    for path in steps:
-        heights = [float(v) for v in re.findall(r"V([\d.]+)", path)]
+    _, page = written(replace(result, renditions=(one,)), tmp_path)
+    rates = [a["d"] for a in page.all("path") if a.get("class") == "step"]
+    scores = [a["d"] for a in page.all("path") if a.get("class") == "step thin"]
+    assert len(rates) == len(scores) == 2  # the wide drawing and the narrow one
+    for path in rates:
         first = float(re.findall(r"M[\d.]+ ([\d.]+)", path)[0])
-        assert len(heights) == 1
-        assert heights[0] < first  # upward: the second segment has twice the bitrate
-    assert "kbit/s by segment" in page.text()
+        (second,) = (float(v) for v in re.findall(r"V([\d.]+)", path))
+        assert second < first  # upward: the second segment has twice the bitrate
+    for path in scores:
+        xs, ys = zip(*([float(v) for v in p.split()] for p in path[1:].split("L")), strict=True)
+        assert xs == tuple(sorted(xs))
+        assert ys[1] > ys[0] > ys[2]  # down to 70, then up to 95
+    (button,) = [a for a in page.all("button") if "data-pick" in a]
+    assert f"at its worst {check.worst:.1f} at 0:17.0" in button["data-text"]
+
+
+def test_a_result_of_before_the_series_is_read_and_drawn(tmp_path: Path) -> None:
+    data = to_json(example.title())
+    for rendition in data["renditions"]:
+        del rendition["bitrate_series"], rendition["verification"]["vmaf_series"]
+    _, page = written(from_json(TitleResult, data), tmp_path)
+    assert page.problems == []
+    assert len([a for a in page.all("path") if a.get("class") == "step"]) == 2 * 7
+    data["renditions"][0]["bitrate_series"] = {"times": [0.0, 4.0], "values": [1.0]}
+    with pytest.raises(ModelError, match="a series of 2 times has 1 values"):
+        from_json(TitleResult, data)

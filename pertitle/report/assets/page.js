@@ -94,6 +94,22 @@
     }
   }
 
+  // --- one rung over time ----------------------------------------------------------------------
+  for (const group of all(".picks")) {
+    const figure = group.parentElement, told = figure.querySelector(".reader"), asked = told.textContent;
+    for (const button of all("button", group)) {
+      button.addEventListener("click", () => {
+        const pick = button.getAttribute("aria-pressed") === "false";
+        for (const other of all("button", group)) other.setAttribute("aria-pressed", String(pick && other === button));
+        figure.classList.toggle("picked", pick);
+        for (const part of all(".of-rung", figure))
+          part.classList.toggle("chosen", part.dataset.rung === button.dataset.pick);
+        told.textContent = pick ? button.dataset.text : asked;
+        told.classList.toggle("live", pick);
+      });
+    }
+  }
+
   // --- copying commands -----------------------------------------------------------------------
   for (const button of all(".copy")) {
     button.addEventListener("click", async () => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,32 +78,35 @@ def _rank(arguments: argparse.Namespace) -> int:
     rankings = rank(
         arguments.store, titles=arguments.titles or None, context=context, seed=arguments.seed
     )
-    return _show(arguments, {"rankings": rankings})
+    return _show(arguments, {"rankings": rankings}, _ranked)
 
 
 def _test(arguments: argparse.Namespace) -> int:
     from pertitle.encoder.thumbnails.ranking import judge_test
 
-    if not 0 < arguments.alpha < 1:
-        raise UsageError("--alpha lies between 0 and 1")
-    return _show(arguments, judge_test(arguments.store, arguments.title, alpha=arguments.alpha))
+    verdict = judge_test(arguments.store, arguments.title, alpha=arguments.alpha)
+    return _show(arguments, verdict, _judged)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from pertitle.encoder.thumbnails.ranking import evaluate
 
-    return _show(arguments, evaluate(arguments.logs, arguments.store))
+    return _show(arguments, evaluate(arguments.logs, arguments.store), _valued)
+
+
+def _show(arguments: argparse.Namespace, result: object, draw: Callable[[Any], None]) -> int:
+    """JSON where asked for; a table for people."""
+    from pertitle.serial import to_json
+
+    if arguments.json:
+        write_json_file(arguments.json, {"version": 1, **to_json(result)})
+    if not arguments.quiet and arguments.json != "-":
+        draw(result)
+    return 0
 
 
 def _learned(report: Any) -> None:
-    """What became of the events, as a table: nothing is dropped without being counted."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    table.add_column("events")
-    table.add_column("count", justify="right")
-    table.add_column("what becomes of them")
+    """What became of the events: nothing is dropped without being counted."""
     parts = (
         (
             ("read", report.read, "new, duplicate and malformed ones together"),
@@ -113,7 +116,7 @@ def _learned(report: Any) -> None:
         ),
         (
             ("new but late", report.late, "older than the store's newest; learned from"),
-            ("new, skewed clock", report.skewed, "in the future or before 2005; dated now"),
+            ("new, skewed clock", report.skewed, "in the future or before 2005; kept undated"),
             ("new, unknown picture", report.unknown, "kept until the thumbnail is registered"),
         ),
         (
@@ -121,42 +124,76 @@ def _learned(report: Any) -> None:
             ("learned from", report.learned, "of all there are in the store"),
         ),
     )
-    for part in parts:
-        for name, count, fate in part:
-            table.add_row(name, f"{count:,}", fate)
-        table.add_section()
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{report.thumbnails:,} thumbnails of {report.titles:,} titles, {report.seconds:.1f} s"
+    _table(
+        ("events", "count", "what becomes of them"),
+        [[(name, f"{count:,}", fate) for name, count, fate in part] for part in parts],
+        f"{report.thumbnails:,} thumbnails of {report.titles:,} titles, {report.seconds:.1f} s",
     )
 
 
-def _show(
-    arguments: argparse.Namespace, result: object, draw: Callable[[Any], None] | None = None
-) -> int:
-    """JSON where asked for; for people a drawing, or the same fields as an indented list."""
-    from pertitle.serial import to_json
+def _ranked(result: Any) -> None:
+    rankings = result["rankings"]
+    for ranking in rankings:
+        rows = [
+            (
+                one.thumbnail,
+                f"{one.lift:+.1%}",
+                f"{one.low:+.1%} to {one.high:+.1%}",
+                f"{one.propensity:.3f}",
+                "shown" if one.thumbnail == ranking.shown else "",
+            )
+            for one in ranking.candidates
+        ]
+        columns = ("thumbnail", "expected lift", "90 % interval", "propensity", "drawn")
+        where = f" where {ranking.context}" if ranking.context else ""
+        learned = f"learned from {ranking.events:,} events" if ranking.events else "content scores"
+        _table(columns, [rows], f"{learned}{where}", title=ranking.title)
 
-    data = to_json(result)
-    if arguments.json:
-        write_json_file(arguments.json, {"version": 1, **data})
-    if not arguments.quiet and arguments.json != "-":
-        if draw is not None:
-            draw(result)
-        else:
-            print("\n".join(_lines(data)))
-    return 0
+
+def _judged(verdict: Any) -> None:
+    said = {
+        "winner": f"winner: {verdict.leader} beats every other candidate",
+        "preferred": f"preferred: {verdict.leader} beats the title's first candidate",
+        "none": f"none: {verdict.leader or 'no candidate'} leads, and not surely",
+    }[verdict.outcome]
+    beaten = f"; surely beaten: {', '.join(verdict.beaten)}" if verdict.beaten else ""
+    print(f"{said}{beaten} ({verdict.events:,} events, alpha {verdict.alpha:g})")
 
 
-def _lines(data: Any, indent: str = "") -> list[str]:
-    lines: list[str] = []
-    for name, value in data.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            for item in value:
-                lines += [f"{indent}{name.removesuffix('s')}:", *_lines(item, indent + "  ")]
-        elif isinstance(value, dict):
-            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
-        else:
-            lines.append(f"{indent}{name}: {value}")
-    return lines
+def _valued(report: Any) -> None:
+    def estimate(one: Any) -> str:
+        return f"{one.value:.4g} ({one.low:.4g} to {one.high:.4g})" if one is not None else ""
+
+    rows = [
+        (one.policy, *map(estimate, (one.replay, one.ips, one.snips, one.dr)),
+         f"{one.effective:,.0f}")
+        for one in report.estimates
+    ]  # fmt: skip
+    _table(
+        ("policy", "replay", "IPS", "SNIPS", "doubly robust", "effective rounds"),
+        [rows],
+        f"reward per impression, 95 % intervals; the log's own mean is {report.logged:.4g};"
+        f" {report.rounds:,} events, {report.skipped:,} passed over,"
+        f" {report.overlap:.0%} of them learned from",
+    )
+
+
+def _table(
+    columns: Sequence[str], parts: Sequence[Sequence[Sequence[str]]], below: str, title: str = ""
+) -> None:
+    """Print parts of a table with a line between them, and a line below."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pertitle.shown import escape
+
+    table = Table(title=escape(title) or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column == "count" else "left")
+    for part in parts:
+        for row in part:
+            table.add_row(*map(escape, row))
+        table.add_section()
+    console = Console()
+    console.print(table)
+    console.print(below, markup=False, highlight=False)

@@ -10,6 +10,7 @@ import pytest
 
 from pertitle import cli
 from pertitle.cli_options import options_of
+from pertitle.encoder.thumbnails.ranking.store import FEATURES, Entry, Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -118,6 +119,22 @@ def test_clicks_are_learned_and_ranked_from_the_command_line(
         "new, skewed clock": 1, "new, unknown picture": 2, "set aside as bots": 0,
         "learned from": 0,
     }  # fmt: skip
+    with Store(Path(store)) as opened:
+        opened.register("new", [Entry(n, (n,), (0.5,) * len(FEATURES)) for n in ("1", "[2]")])
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["time,title,thumbnail,viewer,propensity,reward"] + [
+        f"2026-02-{1 + i % 28:02d},new,{'[2]' if i % 2 else 1},v{i},0.5,{i % 2}" for i in range(400)
+    ]))  # fmt: skip
+    assert cli.main(["thumbs", "learn", str(log), "--store", store, "-q"]) == 0
+    capsys.readouterr()
+    assert cli.main(["thumbs", "rank", "--store", store]) == 0
+    assert [r.split("│")[1].strip() for r in capsys.readouterr().out.splitlines() if "│" in r] == [
+        "[2]", "1",
+    ]  # fmt: skip
+    assert cli.main(["thumbs", "test", "new", "--store", store]) == 0
+    assert capsys.readouterr().out.startswith("winner: [2] beats every other candidate")
+    assert cli.main(["thumbs", "evaluate", str(log), "--store", store]) == 0
+    assert "100% of them learned from" in capsys.readouterr().out.replace("\n", " ")
     assert cli.main(["thumbs", "rank", "no-such-title", "--store", store]) == cli.EXIT_USAGE
     assert "no-such-title" in capsys.readouterr().err
     assert cli.main(["thumbs", "rank", "--store", store, "--context", "drama"]) == cli.EXIT_USAGE

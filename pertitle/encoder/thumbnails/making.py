@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SMALL_SET = 5
 LOOKS = 3
 """Second looks, at most, for each thumbnail wanted."""
 CONTACT_SHEET = "contact-sheet.jpg"
+OWN_FILE = re.compile(r"\d{2,}-[a-z0-9]+\.[a-z]+")
 
 
 def find_candidates(
@@ -104,7 +106,8 @@ def make_thumbnails(
 
     Written are ``01-16x9.jpg`` and so on for each candidate, shape and format, a contact sheet,
     and ``thumbnails.json``, which says what is in each file and is what learning from clicks
-    reads. Nothing is enlarged: a small source gives small files.
+    reads. Pictures of an earlier call that are no longer listed go. Nothing is enlarged: a small
+    source gives small files.
 
     Args:
         analysis: what was found out about the title; shots, crop and colour are used.
@@ -140,6 +143,7 @@ def make_thumbnails(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DeliveryError(f"cannot make folder {folder}: {error.strerror}") from error
+    stale = _files_of(folder)
     thumbnails = []
     entries = []
     for number, candidate in enumerate(chosen, start=1):
@@ -152,6 +156,8 @@ def make_thumbnails(
         sheet = renditions.contact_sheet([c.image for c in chosen], labels)
         renditions.write(folder / CONTACT_SHEET, sheet)
     _write_manifest(folder, analysis, title or analysis.source.path.stem, entries)
+    for path in stale - _files_of(folder):
+        path.unlink(missing_ok=True)
     on_progress(1.0)
     return tuple(thumbnails)
 
@@ -206,6 +212,16 @@ def _entry(
         "reason": thumbnail.reason,
         "files": files,
     }
+
+
+def _files_of(folder: Path) -> set[Path]:
+    """The pictures that a folder's ``thumbnails.json`` lists; nothing but names like ours."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["thumbnails"]
+        names = [name for entry in entries for files in entry["files"].values() for name in files]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+    return {folder / name for name in names if OWN_FILE.fullmatch(str(name))}
 
 
 def _write_manifest(

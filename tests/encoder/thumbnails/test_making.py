@@ -53,6 +53,12 @@ def test_files_manifest_and_records_agree(scenes: Path, tmp_path: Path) -> None:
     assert len(named) == len(made) * 3 * 2
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
+    (tmp_path / "t" / "09-mine.jpg").write_bytes(b"not ours")
+    make_thumbnails(media.analysed(scenes), tmp_path / "t", count=1, formats=("jpg",))
+    assert {p.name for p in (tmp_path / "t").iterdir()} == {
+        "01-16x9.jpg", "01-2x3.jpg", "01-1x1.jpg", "09-mine.jpg", "contact-sheet.jpg",
+        "thumbnails.json",
+    }, "pictures of the earlier call go, a stranger's stay"  # fmt: skip
     for thumbnail in made:
         assert 0 < thumbnail.score < 1
         assert all(0 <= value <= 1 for value in thumbnail.terms.values())

@@ -188,6 +188,25 @@ def test_every_kind_of_bad_event_is_counted_and_none_is_lost(tmp_path: Path) -> 
     assert learn([], store, now=NOW).learned == 1000 + 3
 
 
+def test_a_wrong_clock_makes_no_other_event_late_and_no_viewer_a_bot(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    base = simulate(register(store, 1), 1, lambda *a: 0.1)[0]
+    wrong = [base | {"event": f"w{i}", "viewer": "v", "time": NOW + 9e6 + i} for i in range(90)]
+    report = learn([write(tmp_path / "a.csv", wrong)], store, now=NOW)
+    assert (report.skewed, report.bots, report.learned) == (90, 0, 90)
+    right = write(tmp_path / "b.csv", [base | {"event": "right", "time": NOW - 60}])
+    assert learn([right], store, now=NOW).late == 0
+
+
+def test_events_without_any_click_rank_finitely(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    rows = simulate(register(store, 2), 200, lambda *a: 0.0)
+    assert learn([write(tmp_path / "a.csv", rows)], store, now=NOW).learned == 200
+    for ranking in rank(store, context={"segment": "a"}, seed=0):
+        assert np.isfinite([[c.lift, c.low, c.high] for c in ranking.candidates]).all()
+        assert sum(c.propensity for c in ranking.candidates) == pytest.approx(1, abs=0.01)
+
+
 def test_rows_without_ids_count_once_a_file_and_twice_within_it(tmp_path: Path) -> None:
     store = tmp_path / "s.db"
     register(store, 1)

@@ -141,8 +141,9 @@ def base_rates(cells: Cells, titles: Ints) -> Floats:
     for labels in (titles, cells.context, cells.position):
         _, index = np.unique(labels, return_inverse=True)
         factors.append(index)
-    overall = cells.reward.sum() / max(1e-9, cells.weight.sum())
-    rates = np.full(len(titles), max(overall, 1e-9))
+    # Above 0 also before the first click.
+    overall = max(1e-9, cells.reward.sum() / max(1e-9, cells.weight.sum()))
+    rates = np.full(len(titles), overall)
     for _ in range(BASE_ROUNDS):
         for index in factors:
             seen = np.bincount(index, cells.reward)

@@ -37,7 +37,7 @@ class LearnReport:
         added: events new to the store.
         duplicates: events that were there already.
         malformed: rows that could not be understood; the only ones not kept.
-        skewed: added ones dated in the future or before 2005; kept, dated now.
+        skewed: added ones dated in the future or before 2005; kept without a date.
         late: added ones older than what was in the store before; learned from all the same.
         unknown: added ones of thumbnails not registered yet; kept until they are.
         bots: events in the store set aside because of their viewer's rate.

@@ -168,7 +168,7 @@ class Store:
 
         Args:
             now: seconds since 1970; events more than a day ahead of it, or before 2005, have a
-                skewed clock: they are counted and dated ``now``.
+                skewed clock: they are counted and kept without a date.
             repeats: identical rows seen so far in this file. Rows without an event id that agree
                 in everything are told apart by their number within the file, so that reading a
                 file twice adds nothing and two viewers' equal rows both count.
@@ -187,9 +187,10 @@ class Store:
             if key in rows:
                 continue
             off = event.time > now + 86400 or event.time < 1104537600
-            moment = now if off else event.time
+            moment = None if off else event.time
             number = self._thumbnail(event.title, event.thumbnail)
-            kinds[key] = (off, moment < self._newest, number not in self._known)
+            late = moment is not None and moment < self._newest
+            kinds[key] = (off, late, number not in self._known)
             rows[key] = (
                 key,
                 moment,
@@ -248,7 +249,7 @@ class Store:
         self._db.execute("UPDATE event SET bot = 0 WHERE bot = 1")
         self._db.execute(
             "UPDATE event SET bot = 1 WHERE viewer IN (SELECT viewer FROM event"
-            " WHERE viewer IS NOT NULL"
+            " WHERE viewer IS NOT NULL AND time IS NOT NULL"
             " GROUP BY viewer, CAST(time / 60 AS INTEGER) HAVING COUNT(*) > ?)",
             (per_minute,),
         )

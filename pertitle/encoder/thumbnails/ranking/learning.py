@@ -67,7 +67,7 @@ class Ranked:
     Attributes:
         thumbnail: its id in ``thumbnails.json``.
         lift: expected reward relative to the title's average, less 1.
-        low, high: 90 % interval of the lift.
+        low, high: 90 % interval of the lift; -1 is no reward at all.
         propensity: probability with which it should be shown first; log it with the event.
     """
 
@@ -219,7 +219,7 @@ def rank(
             Ranked(
                 names[int(pictures.ids[order[i]])][1],
                 float(choice.mean[i]),
-                float(choice.mean[i] - 1.645 * choice.deviation[i]),
+                max(-1.0, float(choice.mean[i] - 1.645 * choice.deviation[i])),
                 float(choice.mean[i] + 1.645 * choice.deviation[i]),
                 float(choice.propensity[i]),
             )

@@ -189,8 +189,8 @@ class Store:
             off = event.time > now + 86400 or event.time < 1104537600
             moment = None if off else event.time
             number = self._thumbnail(event.title, event.thumbnail)
-            late = moment is not None and moment < self._newest
-            kinds[key] = (off, late, number not in self._known)
+            behind = moment is not None and moment < self._newest
+            kinds[key] = (off, behind, number not in self._known)
             rows[key] = (
                 key,
                 moment,

@@ -92,7 +92,7 @@ def run(
     on_event: OnEvent = ignore,
     stop: Stop | None = None,
 ) -> BatchResult:
-    """Deliver every title of some files, folders or glob patterns into ``out``.
+    """Deliver every title of some files, folders, glob patterns or URLs into ``out``.
 
     A title that fails stops no other: see ``BatchResult.failures``. Called again, it continues
     where it stopped.
@@ -104,8 +104,9 @@ def run(
     Raises:
         UsageError: no input, or the output folder cannot be used.
         ToolError: ffmpeg is missing or lacks an encoder or VMAF.
+        StoreError: the URL ``out`` cannot be written.
         Cancelled: ``stop`` was requested.
     """
     from pertitle import pipeline
 
-    return pipeline.run_batch(paths, Path(out), options or Options(), on_event=on_event, stop=stop)
+    return pipeline.run_batch(paths, out, options or Options(), on_event=on_event, stop=stop)

@@ -34,10 +34,13 @@ def add_run(commands: Any) -> None:
             "pertitle run film.mp4 -o out",
             "pertitle run 'films/*.mov' -o out -j 2 --use premium",
             "pertitle run films/ -o out --max-kbps 6000 --json - > batch.json",
+            "pertitle run s3://bucket/films -o s3://bucket/out",
         ),
     )
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern")
-    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern, also s3://..."
+    )
+    _add_out(parser)
     parser.add_argument("-j", "--jobs", type=whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     parser.add_argument(
@@ -78,6 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
         **outputs_of(arguments),
         nice=arguments.nice,
         whole_digest=arguments.full_digest,
+        scratch=arguments.scratch,
     )
     view = terminal.view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
@@ -125,13 +129,23 @@ def add_encode(commands: Any) -> None:
         ),
     )
     parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan file")
-    parser.add_argument("-o", "--out", required=True, type=Path, help="output folder")
+    _add_out(parser)
     parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     add_nice(parser)
     add_output_options(parser)
     add_general(parser)
     parser.set_defaults(handler=_encode)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--out", required=True, help="output folder, also s3://bucket/folder")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="where titles for an s3:// output are made (default: in the cache folder)",
+    )
 
 
 def add_nice(parser: argparse.ArgumentParser) -> None:
@@ -157,6 +171,7 @@ def _encode(arguments: argparse.Namespace) -> int:
                 ffmpeg=arguments.ffmpeg,
                 threads=arguments.threads,
                 nice=arguments.nice,
+                scratch=arguments.scratch,
                 **outputs_of(arguments),
             ),
             on_event=view.handle,

@@ -1,8 +1,9 @@
 """The titles of a batch on a Dask cluster: one task a title, on folders that all workers share.
 
 A task goes through the same steps as on one machine and works in the title's folder, so what a
-worker finished before it died is kept by the one that takes the title over. Records cross as
-JSON. Needs the extra ``pertitle[dask]``.
+worker finished before it died is kept by the one that takes the title over. With an output folder
+in a store it works in the worker's own scratch folder. Records cross as JSON. Needs the extra
+``pertitle[dask]``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pertitle import events
@@ -34,7 +34,7 @@ Outcome = TitleResult | TitleFailure
 def run_on_cluster(
     address: str,
     titles: Sequence[Title],
-    out: Path,
+    out: str,
     options: Options,
     emit: OnEvent,
     stop: Any,
@@ -44,6 +44,7 @@ def run_on_cluster(
     """Deliver titles on the workers of a scheduler, in the order given.
 
     Args:
+        out: a folder that all workers share, or the URL of one in a store.
         stop: ends the run early: see :class:`pertitle.work.Stop`.
 
     Raises:
@@ -63,8 +64,8 @@ def run_on_cluster(
         futures = [
             client.submit(
                 deliver_here,
-                (title.name, str(title.path)),
-                str(out),
+                to_json(title),
+                out,
                 to_json(options),
                 topic,
                 keep_work,
@@ -110,7 +111,7 @@ def _outcome(title: Title, future: Any) -> Outcome:
 
 
 def deliver_here(
-    named: tuple[str, str], out: str, options: Any, topic: str, keep_work: bool
+    named: Any, out: str, options: Any, topic: str, keep_work: bool
 ) -> tuple[str, Any]:
     """Deliver a title on this worker; runs as a task.
 
@@ -118,6 +119,7 @@ def deliver_here(
         Name of the record's type, and the record as JSON.
     """
     from pertitle.pipeline import guarded
+    from pertitle.store import destination
     from pertitle.work import Recorder, Stop, Work, cache_for, toolbox_for
 
     distributed = _dask()
@@ -141,13 +143,14 @@ def deliver_here(
     threads = max(1, (os.cpu_count() or 1) // slots)
     toolbox = toolbox_for(chosen, stop, threads=threads, jobs=slots)
     recorder = Recorder(toolbox.runner, stop)
-    title = Title(named[0], Path(named[1]))
+    title = from_json(Title, named)
+    folder, store = destination(out, chosen.scratch)
     threading.Thread(target=watch, daemon=True).start()
     try:
         work = Work(
             title.name, chosen, replace(toolbox, runner=recorder), emit, stop, cache_for(chosen)
         )
-        outcome = guarded(title, Path(out), work, keep_work=keep_work)
+        outcome = guarded(title, folder, work, keep_work=keep_work, store=store)
     finally:
         ended.set()
     if outcome is None:

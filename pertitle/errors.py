@@ -6,6 +6,7 @@
     ├── UsageError            options that contradict one another, unusable output folder
     ├── ToolError             ffmpeg or the packager is missing or lacks a capability
     ├── SourceError           the input is not a usable video
+    ├── StoreError            a store or web server refused, or was not reached
     ├── ProcessError          a child process failed
     │   └── ProcessTimeout    … or outlived its time limit
     ├── Cancelled             the caller asked to stop
@@ -51,6 +52,10 @@ class ToolError(PertitleError):
 
 class SourceError(PertitleError):
     """The input cannot be read as a video."""
+
+
+class StoreError(PertitleError):
+    """What a URL names cannot be read or written: it is not there, refused or not reached."""
 
 
 class Cancelled(PertitleError):

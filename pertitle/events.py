@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pertitle.records import Analysis, LadderPlan, Probe
 from pertitle.results import BatchResult, Rendition, TitleFailure, TitleResult
 
-STAGES = ("analysis", "probing", "encoding", "verification", "audio", "packaging", "thumbnails")
+STAGES = (
+    "fetching", "analysis", "probing", "encoding", "verification", "audio", "packaging",
+    "thumbnails", "uploading",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Turning what the user names (files, folders, globs) into titles with unique folder names."""
+"""Turning what the user names (files, folders, globs, URLs) into titles of unique names."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pertitle.errors import UsageError
+from pertitle.remote import is_url, local_path, path_of, videos_at
 
 VIDEO_SUFFIXES = frozenset(
     ".3gp .asf .avi .dv .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob"
@@ -23,27 +24,43 @@ MAX_NAME = 120
 
 @dataclass(frozen=True)
 class Title:
-    """One input: its path and the name of its folder in the output."""
+    """One input: its path and the name of its folder in the output.
+
+    Attributes:
+        url: where the source is fetched from; empty for a file, which is at ``path``.
+        bytes: size of what is at the URL, as far as known.
+    """
 
     name: str
     path: Path
+    url: str = ""
+    bytes: int = 0
 
 
-def find_titles(inputs: Iterable[str | Path], out: Path) -> tuple[Title, ...]:
+def find_titles(inputs: Iterable[str | Path], out: Path, out_url: str = "") -> tuple[Title, ...]:
     """Expand files, folders (searched recursively) and glob patterns, in a stable order.
 
     A file that is named outright is always a title, whatever its suffix; folders and globs
     yield files with a video suffix. Nothing inside ``out`` is taken, nor a link in a folder that
     leads out of it.
 
+    Args:
+        out_url: output folder in a store, as its listings spell it.
+
     Raises:
         UsageError: an input matches nothing, or the output folder is itself an input.
+        ToolError: a package for a kind of URL is missing.
     """
     out = out.absolute()
-    found: dict[Path, Path] = {}
+    found: dict[object, Title] = {}
     for item in inputs:
         text = str(item)
-        path = Path(text)
+        if is_url(text):
+            for url, size in videos_at(text, _is_video, out_url).items():
+                found.setdefault(url, Title("", path_of(url), url, size))
+            continue
+        path = local_path(text)
+        text = str(path)
         if path.is_dir():
             if path.resolve() == out.resolve():
                 raise UsageError(f"the output folder {out} is also an input; choose another -o")
@@ -54,15 +71,19 @@ def find_titles(inputs: Iterable[str | Path], out: Path) -> tuple[Title, ...]:
             matches = [
                 Path(name)
                 for name in sorted(glob.glob(text, recursive=True))  # noqa: PTH207
-                if Path(name).suffix.lower() in VIDEO_SUFFIXES and Path(name).is_file()
+                if _is_video(name) and Path(name).is_file()
             ]
             if not matches:
                 raise UsageError(f"nothing matches {text}")
         else:
             matches = [path]  # a missing file is reported with its title, the batch goes on
         for match in matches:
-            found.setdefault(match.resolve(), match.absolute())
+            found.setdefault(match.resolve(), Title("", match.absolute()))
     return _named(found.values())
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _videos_in(folder: Path, out: Path) -> list[Path]:
@@ -75,7 +96,7 @@ def _videos_in(folder: Path, out: Path) -> list[Path]:
         )
         for name in sorted(files):
             path = here / name
-            if path.suffix.lower() not in VIDEO_SUFFIXES or name.startswith("."):
+            if not _is_video(name) or name.startswith("."):
                 continue
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 continue
@@ -83,23 +104,23 @@ def _videos_in(folder: Path, out: Path) -> list[Path]:
     return videos
 
 
-def _named(paths: Iterable[Path]) -> tuple[Title, ...]:
-    paths = list(paths)
-    stems = [folder_name(path.stem) for path in paths]
+def _named(found: Iterable[Title]) -> tuple[Title, ...]:
+    found = list(found)
+    stems = [folder_name(title.path.stem) for title in found]
     # Two inputs of one name differ by suffix or folder: the first keeps the plain name only if
     # it is alone, otherwise each says where it came from, so that order does not matter.
     counts = Counter(stem.casefold() for stem in stems)
     taken: set[str] = set()
     titles = []
-    for path, stem in zip(paths, stems, strict=True):
+    for title, stem in zip(found, stems, strict=True):
         name = stem
         if counts[stem.casefold()] > 1:
-            name = folder_name(f"{path.parent.name}_{path.name}")
+            name = folder_name(f"{title.path.parent.name}_{title.path.name}")
         base, number = name, 2
         while name.casefold() in taken:
             name, number = f"{base}-{number}", number + 1
         taken.add(name.casefold())
-        titles.append(Title(name, path))
+        titles.append(replace(title, name=name))
     return tuple(titles)
 
 

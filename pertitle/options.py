@@ -198,6 +198,7 @@ class Options:
         cache: keep and reuse measurements of analyses and probes between runs.
         nice: nice level added to all child processes.
         whole_digest: tell sources apart by all of their bytes, not by samples of them.
+        scratch: folder in which titles for a store are made; None for one in the cache's.
     """
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
@@ -214,3 +215,4 @@ class Options:
     cache: bool = True
     nice: int = 0
     whole_digest: bool = False
+    scratch: Path | None = None

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +31,12 @@ from pertitle.inputs import Title, find_titles, folder_name
 from pertitle.options import Options
 from pertitle.plan_file import read_plan
 from pertitle.records import TitlePlan
+from pertitle.remote import shown
 from pertitle.report import write_batch_report
 from pertitle.report.preview import read_player
 from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleResult
 from pertitle.serial import to_json, write_json, write_text
+from pertitle.store import Store, destination
 from pertitle.titles import deliver_title
 from pertitle.work import Recorder, Stop, Work, cache_for, large_titles_at_once, toolbox_for
 from pertitle.workspace import locked
@@ -41,7 +44,7 @@ from pertitle.workspace import locked
 
 def run_batch(
     paths: Iterable[str | Path],
-    out: Path,
+    out: str | Path,
     options: Options,
     *,
     on_event: OnEvent = ignore,
@@ -57,28 +60,30 @@ def run_batch(
             titles: encodes of few threads beside one another waste less than one of many.
         keep_work: keep the intermediate files of delivered titles.
         scheduler: address of a Dask scheduler whose workers deliver the titles; inputs and output
-            folder have the same paths on all of them.
+            folder have the same paths on all of them, or are URLs.
     """
     if scheduler and jobs:
         raise UsageError("a cluster works on as many titles as its workers have threads")
-    titles = find_titles(paths, out)
+    folder, store = destination(out, options.scratch)
+    titles = find_titles(paths, folder, store.canonical if store else "")
     if not titles:
         raise UsageError("no videos given")
     return _run(
         titles,
-        out,
+        folder,
         options,
         on_event,
         stop or Stop(),
         jobs=jobs,
         keep_work=keep_work,
         scheduler=scheduler,
+        store=store,
     )
 
 
 def encode_plan(
     plan_file: Path,
-    out: Path,
+    out: str | Path,
     *,
     source: Path | None = None,
     chosen: Options | None = None,
@@ -105,15 +110,17 @@ def encode_plan(
         raise SourceError(f"{path.name} is not the video that was planned: its size differs")
     moved = replace(plan.analysis, source=replace(plan.analysis.source, path=path))
     title = Title(folder_name(path.stem), path)
+    folder, store = destination(out, options.scratch)
     return _run(
         (title,),
-        out,
+        folder,
         options,
         on_event,
         stop or Stop(),
         jobs=1,
         keep_work=keep_work,
         given=replace(plan, analysis=moved),
+        store=store,
     )
 
 
@@ -128,11 +135,13 @@ def _run(
     keep_work: bool,
     given: TitlePlan | None = None,
     scheduler: str | None = None,
+    store: Store | None = None,
 ) -> BatchResult:
     started = time.monotonic()
     if options.preview:
         read_player(options.preview)  # a typing error shows now and not after hours of encoding
-    out = out.absolute()  # children run in other working directories
+    if store is not None:
+        store.check()
     lock = threading.Lock()
 
     def emit(event: events.Event) -> None:
@@ -150,11 +159,17 @@ def _run(
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
             work = Work(title.name, options, own, emit, stop, cache, large=large)
-            return guarded(title, out, work, given=given, keep_work=keep_work)
+            return guarded(title, out, work, given=given, keep_work=keep_work, store=store)
 
         if scheduler:
             outcomes = run_on_cluster(
-                scheduler, titles, out, options, emit, stop, keep_work=keep_work
+                scheduler,
+                titles,
+                store.url if store else str(out),
+                options,
+                emit,
+                stop,
+                keep_work=keep_work,
             )
         else:
             outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
@@ -164,16 +179,22 @@ def _run(
             titles=tuple(o for o in outcomes if isinstance(o, TitleResult)),
             failures=tuple(o for o in outcomes if isinstance(o, TitleFailure)),
             seconds=time.monotonic() - started,
+            url=shown(store.url) if store else "",
         )
         cache.prune()
-        write_batch_report(result, out / "index.html")
+        with store.pictures(result) if store else nullcontext():
+            write_batch_report(result, out / "index.html")
         write_json(out / "batch.json", {"version": RESULT_VERSION, **to_json(result)})
+        if store is not None:
+            store.put_pages(out, ("index.html", "batch.json"))
     emit(events.BatchDone(result))
     return result
 
 
 def _size(title: Title) -> int:
-    """Bytes of the file; 0 if it cannot be told, which the title itself will report."""
+    """Bytes of the source; 0 if it cannot be told, which the title itself will report."""
+    if title.url:
+        return title.bytes
     try:
         return title.path.stat().st_size
     except OSError:
@@ -181,16 +202,24 @@ def _size(title: Title) -> int:
 
 
 def guarded(
-    title: Title, out: Path, work: Work, *, given: TitlePlan | None = None, keep_work: bool = False
+    title: Title,
+    out: Path,
+    work: Work,
+    *,
+    given: TitlePlan | None = None,
+    keep_work: bool = False,
+    store: Store | None = None,
 ) -> TitleResult | TitleFailure | None:
     """Deliver a title and turn whatever goes wrong with it into a failure record."""
     try:
-        return deliver_title(title, out, work, given=given, keep_work=keep_work)
+        return deliver_title(title, out, work, given=given, keep_work=keep_work, store=store)
     except Cancelled:
         return None  # the batch raises when all workers have let go
     except Exception as error:
         failure = _failure(title, error)
         _write_failure_log(out / title.name, failure, error)
+        if store is not None:
+            store.tell(out / title.name / "error.log")
         work.emit(events.TitleFailed(title.name, failure))
         return failure
 

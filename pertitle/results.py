@@ -163,6 +163,7 @@ class TitleResult:
         renditions: of all codecs, in the order of ``plan.ladders``, each best first.
         commands: every ffmpeg and packager command that ran, as shell lines.
         seconds: wall time by stage (analysis, probing, encoding, verification, ...).
+        url: where the source was fetched from; empty for a file of this machine.
     """
 
     name: str
@@ -173,6 +174,7 @@ class TitleResult:
     thumbnails: tuple[Thumbnail, ...]
     commands: tuple[str, ...]
     seconds: dict[str, float]
+    url: str = ""
 
     def renditions_of(self, codec: str) -> tuple[Rendition, ...]:
         """The renditions of one codec, best first."""
@@ -198,12 +200,18 @@ class TitleFailure:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What a run returns; ``ok`` is True if every title was delivered."""
+    """What a run returns; ``ok`` is True if every title was delivered.
+
+    Attributes:
+        out: output folder, or the one of this machine in which titles for a store are made.
+        url: output folder in a store, or empty.
+    """
 
     out: Path
     titles: tuple[TitleResult, ...]
     failures: tuple[TitleFailure, ...]
     seconds: float
+    url: str = ""
 
     @property
     def ok(self) -> bool:

@@ -210,7 +210,7 @@ def summary_line(result: BatchResult) -> str:
     text = f"{len(result.titles)} delivered"
     if result.failures:
         text += f", {len(result.failures)} failed"
-    return f"{text} in {result.seconds:.1f} s: {result.out}/index.html"
+    return f"{text} in {result.seconds:.1f} s: {result.url or result.out}/index.html"
 
 
 def print_analysis(analysis: Analysis, *, everything: bool = False) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pertitle import events
+from pertitle import events, remote
 from pertitle.delivery import Delivery, deliver
 from pertitle.encoder.thumbnails import make_thumbnails
 from pertitle.errors import PertitleError
@@ -20,6 +21,7 @@ from pertitle.report import write_title_report
 from pertitle.report.preview import write_preview
 from pertitle.results import RESULT_VERSION, Thumbnail, TitleResult
 from pertitle.serial import to_json, write_json
+from pertitle.store import Store
 from pertitle.work import Recorder, Work
 from pertitle.workspace import (
     Earlier,
@@ -44,28 +46,41 @@ def deliver_title(
     *,
     given: TitlePlan | None = None,
     keep_work: bool = False,
+    store: Store | None = None,
 ) -> TitleResult:
     """Deliver one title, unless it was already delivered from the same inputs.
 
     Args:
         given: the plan to deliver; None to make one.
         keep_work: keep the intermediate files.
+        store: where the title goes to from ``out``; None if it stays there.
     """
-    inputs = inputs_of(
-        fingerprint(title.path, whole=work.options.whole_digest), work.options, work.toolbox.version
+    whole = work.options.whole_digest
+    source = (
+        remote.fingerprint_of(title.url, whole=whole)
+        if title.url
+        else fingerprint(title.path, whole=whole)
     )
+    inputs = inputs_of(source, work.options, work.toolbox.version)
     if given is not None:
         inputs["plan"] = key_of(given.ladders)
     space = Workspace(out / title.name)
-    earlier = space.earlier()
+    here = space.earlier()
+    earlier = store.earlier(title.name) if store is not None and here is None else here
     changed = changes(earlier.inputs, inputs) if earlier is not None else {}
     if earlier is not None and not changed:
+        if store is not None and here is not None:  # a run was killed while it uploaded
+            _hand_over(store, space, work, keep_work=keep_work)
         work.emit(events.TitleSkipped(title.name))
         return earlier.result
     before = earlier.inputs if earlier is not None else space.begun()
     if before is not None and (told := changes(before, inputs)):
         work.emit(events.Notice(title.name, f"made anew: {', '.join(told.values())}"))
     space.begin(inputs)
+    if store is not None and here is None:
+        space.withdraw()  # what a killed run had in place would be uploaded with the rest
+    if changed.keys() != {"preview"}:  # which takes nothing from the source
+        title = _fetched(title, space, work)
     if earlier is not None and EXTRAS.issuperset(changed):
         result = _with_extras(title, earlier, changed, space, work)
     else:
@@ -73,10 +88,35 @@ def deliver_title(
     document = {"version": RESULT_VERSION, "inputs": inputs, **to_json(result)}
     write_json(space.folder / "result.json", document)
     (space.folder / "error.log").unlink(missing_ok=True)
-    if not keep_work:
+    if store is not None:
+        _hand_over(store, space, work, keep_work=keep_work)
+    elif not keep_work:
         space.clear()
     work.emit(events.TitleDone(title.name, result))
     return result
+
+
+def _fetched(title: Title, space: Workspace, work: Work) -> Title:
+    """The title with its source on this machine: among its intermediate files, if it has a URL."""
+    if not title.url:
+        return title
+
+    def make(folder: Path) -> str:
+        name = f"{title.name}{title.path.suffix[:16]}"
+        remote.fetch(title.url, folder / name, work.progress("fetching"))
+        return name
+
+    with work.stage("fetching", 1.0):
+        key = key_of(title.url, remote.version_of(title.url))
+        name = space.remember("source", key, str, make)
+    return replace(title, path=space.work / "source" / name)
+
+
+def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
+    """Upload a finished title and remove it here."""
+    store.upload(space, work)
+    if not keep_work:
+        shutil.rmtree(space.folder)
 
 
 def _delivered(
@@ -89,7 +129,7 @@ def _delivered(
     with work.turn(plan.analysis.source.size.height):
         delivery = deliver(plan, work.options, work.toolbox, space, work)
     thumbnails = _thumbnails(title, plan, inputs, space, work)
-    result = _result(title.name, plan, delivery, thumbnails, recorder.commands, work.seconds)
+    result = _result(title, plan, delivery, thumbnails, recorder.commands, work.seconds)
     space.retract()
     space.publish(space.work, ["thumbnails"])
     space.publish(delivery.staged, delivery.entries)
@@ -105,7 +145,7 @@ def _with_extras(
     result = earlier.result
     if changed.keys() - {"preview"}:
         thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
-        (space.folder / "result.json").unlink()
+        (space.folder / "result.json").unlink(missing_ok=True)
         space.publish(space.work, ["thumbnails"])
         result = replace(result, thumbnails=thumbnails)
     _write_pages(result, space, work)
@@ -161,7 +201,7 @@ def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: 
 
 
 def _result(
-    name: str,
+    title: Title,
     plan: TitlePlan,
     delivery: Delivery,
     thumbnails: tuple[Thumbnail, ...],
@@ -169,7 +209,7 @@ def _result(
     seconds: dict[str, float],
 ) -> TitleResult:
     return TitleResult(
-        name=name,
+        name=title.name,
         plan=plan,
         renditions=delivery.renditions,
         audio=delivery.audio,
@@ -177,4 +217,5 @@ def _result(
         thumbnails=thumbnails,
         commands=tuple(commands),
         seconds=dict(seconds),
+        url=remote.shown(title.url),
     )

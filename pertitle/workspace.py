@@ -43,21 +43,32 @@ def fingerprint(path: Path, *, whole: bool = False) -> str:
     Raises:
         SourceError: the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
         stat = path.stat()
         if not S_ISREG(stat.st_mode):  # opening a pipe would wait for a writer
             raise SourceError(f"{path.name} is not a file")
-        size = stat.st_size
-        digest.update(str(size).encode())
         with path.open("rb") as file:
             if whole:
                 return f"{hashlib.file_digest(file, 'sha256').hexdigest()}-whole"
-            for offset in {0, max(0, size // 2), max(0, size - _SAMPLE_BYTES)}:
-                file.seek(offset)
-                digest.update(file.read(_SAMPLE_BYTES))
+
+            def read(start: int, end: int) -> bytes:
+                file.seek(start)
+                return file.read(end - start)
+
+            return digest_of_samples(stat.st_size, read)
     except OSError as error:
         raise SourceError(f"cannot read {path.name}: {error.strerror}") from error
+
+
+def digest_of_samples(size: int, read: Callable[[int, int], bytes]) -> str:
+    """The digest of a file by its size and samples, whichever way its bytes are read.
+
+    Args:
+        read: the bytes from one place up to another.
+    """
+    digest = hashlib.sha256(str(size).encode())
+    for offset in {0, max(0, size // 2), max(0, size - _SAMPLE_BYTES)}:
+        digest.update(read(offset, min(size, offset + _SAMPLE_BYTES)))
     return digest.hexdigest()
 
 
@@ -73,6 +84,19 @@ class Earlier:
 
     result: TitleResult
     inputs: dict[str, Any]
+
+    @classmethod
+    def of(cls, data: Any) -> Earlier | None:
+        """From the content of ``result.json``; None if it tells no inputs.
+
+        Raises:
+            ModelError: it is not a result.
+        """
+        inputs = data.pop("inputs", None) if isinstance(data, dict) else None
+        if not isinstance(inputs, dict):
+            return None
+        data.pop("version", None)
+        return cls(from_json(TitleResult, data), inputs)
 
 
 def _listing(folder: Path) -> dict[str, int]:
@@ -95,12 +119,7 @@ class Workspace:
         if not all((self.folder / name).exists() for name in MARKS):
             return None
         try:
-            data = read_json(self.folder / "result.json")
-            inputs = data.pop("inputs", None) if isinstance(data, dict) else None
-            if not isinstance(inputs, dict):
-                return None
-            data.pop("version", None)
-            return Earlier(from_json(TitleResult, data), inputs)
+            return Earlier.of(read_json(self.folder / "result.json"))
         except ModelError:
             return None
 
@@ -202,6 +221,14 @@ class Workspace:
     def clear(self) -> None:
         """Remove the intermediate files."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def withdraw(self) -> None:
+        """Remove all but the intermediate files."""
+        for path in self.folder.glob("*"):
+            if path.is_dir() and path != self.work:
+                shutil.rmtree(path)
+            elif path != self.work:
+                path.unlink()
 
     def saved_plan(self, key: str) -> Path | None:
         """The plan file made under this key by an interrupted run, or None."""

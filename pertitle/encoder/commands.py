@@ -6,6 +6,7 @@ a name with a leading dash, a colon or a per-cent sign means only itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -185,14 +186,16 @@ def compare(
             video = video.filter("select", f"lt(mod(n,{burst[1]}),{burst[0]})")
         sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
     if further is None:
-        graph = _libvmaf(sides, models, log_name, threads)
+        graph = _libvmaf(sides, display, models, log_name, threads)
         return finish(program, graph.output("pipe:", f="null"))
     splits = [side.filter_multi_output("split", 2) for side in sides]
-    graph = _libvmaf([split[0] for split in splits], models, log_name, threads)
+    graph = _libvmaf([split[0] for split in splits], display, models, log_name, threads)
     chosen = "+".join(f"between(n,{first},{end - 1})" for first, end in further.runs)
     parts = [split[1].filter("select", chosen).filter("setpts", "N") for split in splits]
     copies = [part.filter_multi_output("split", 2) for part in parts]
-    second = _libvmaf([copy[0] for copy in copies], further.models, further.vmaf_log, threads)
+    second = _libvmaf(
+        [copy[0] for copy in copies], display, further.models, further.vmaf_log, threads
+    )
     # xpsnr takes the activity of the picture from its first input: that is the reference.
     xpsnr = ffmpeg.filter(
         [copies[1][1], copies[0][1]], "xpsnr", stats_file=further.xpsnr_log, shortest=1
@@ -216,7 +219,33 @@ class Further:
     xpsnr_log: str
 
 
-def _libvmaf(sides: Sequence[Any], models: Sequence[str], log_name: str, threads: int) -> Any:
+def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:
+    """What of the display the models can look at, and the size they see it in.
+
+    That is all of it in its own size, but for what stops or crashes libvmaf 3: fewer than 18
+    lines or columns, and with v1 fewer than 160 (SpEED), fewer than 216 on the longer side, or
+    many more columns than lines (CAMBI's windows then have more rows than its smallest picture).
+    Smaller displays are scaled up; of longer ones the middle counts.
+    """
+    v1 = any(model.startswith("vmaf_v1") for model in models)
+    shorter, longer = (160, 216) if v1 else (18, 18)
+    part = display
+    if v1:
+        part = Size(min(part.width, 8 * part.height), min(part.height, 8 * part.width))
+    sides = sorted((part.width, part.height))
+    factor = max(Fraction(1), Fraction(shorter, sides[0]), Fraction(longer, sides[1]))
+    width, height = (2 * math.ceil(factor * side / 2) for side in (part.width, part.height))
+    return part, Size(width, height)
+
+
+def _libvmaf(
+    sides: Sequence[Any], display: Size, models: Sequence[str], log_name: str, threads: int
+) -> Any:
+    part, size = measurable(display, models)
+    if part != display:
+        sides = [side.filter("crop", part.width, part.height) for side in sides]
+    if size != part:
+        sides = [scale(side, size) for side in sides]
     named = "|".join(f"version={model}:name=m{i}" for i, model in enumerate(models))
     return ffmpeg.filter(
         sides,

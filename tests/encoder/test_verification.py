@@ -12,6 +12,7 @@ from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
 from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
 from pertitle.encoder.codecs import codec_named
+from pertitle.encoder.commands import measurable
 from pertitle.encoder.further import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.sampling import Design
@@ -191,6 +192,44 @@ def test_few_frames_tell_v1_xpsnr_and_banding_of_all(
         assert other.vmaf_v1 == pytest.approx(full.vmaf_v1, abs=4)
         assert other.xpsnr == pytest.approx(full.xpsnr, abs=1.0)
         assert other.cambi == pytest.approx(full.cambi, abs=0.5)
+
+
+@pytest.mark.parametrize("quality_model", [MODEL, VMAF_V1])
+@pytest.mark.parametrize(
+    "display", [Size(256, 144), Size(100, 178), Size(640, 16), Size(64, 64), Size(1920, 100)]
+)
+def test_displays_too_small_for_a_metric_are_measured_larger(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, display: Size, quality_model: str
+) -> None:
+    """Pictures this small crash or stop libvmaf: SpEED needs 160 lines, CAMBI 216 pixels."""
+    clip = make_clip(f"testsrc2=s={display}:r=25:d=0.4,noise=alls=8:allf=t:all_seed=2", "small.mp4")
+    analysis = analysis_of(clip)
+    good, poor = encode_renditions(
+        toolbox, analysis, [rung(display.width, display.height, crf, 900) for crf in (14, 44)],
+        codec=H264, preset="veryfast", segment_seconds=1, vbv_ratio=8, folder=tmp_path,
+    )  # fmt: skip
+    better, worse = (
+        verify_rendition(
+            toolbox, analysis, one.path, codec=H264, quality_model=quality_model, display=display
+        )
+        for one in (good, poor)
+    )
+    assert 100 >= better.vmaf > worse.vmaf + 10
+    assert 100 >= better.vmaf_v1 > worse.vmaf_v1 + 10
+    assert better.xpsnr > worse.xpsnr + 5
+    assert 0 <= better.cambi < 17
+
+
+def test_displays_large_enough_are_left_alone() -> None:
+    for size in (Size(284, 160), Size(160, 284), Size(216, 160), Size(1920, 1080), Size(1280, 160)):
+        assert measurable(size, [VMAF_V1]) == (size, size)
+    for size in (Size(256, 144), Size(1920, 18)):
+        assert measurable(size, [MODEL]) == (size, size)
+    assert measurable(Size(256, 144), [MODEL, VMAF_V1]) == (Size(256, 144), Size(286, 160))
+    assert measurable(Size(100, 178), [VMAF_V1]) == (Size(100, 178), Size(160, 286))
+    assert measurable(Size(180, 180), [VMAF_V1]) == (Size(180, 180), Size(216, 216))
+    assert measurable(Size(1920, 160), [VMAF_V1]) == (Size(1280, 160), Size(1280, 160))
+    assert measurable(Size(640, 16), [VMAF_V1]) == (Size(128, 16), Size(1280, 160))
 
 
 def test_a_rendition_of_another_length_is_refused(

@@ -124,7 +124,7 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         "--rate-control",
         choices=("crf", "abr"),
         default=usual.rate_control,
-        help="hold a quality (default), or an average bitrate in two passes",
+        help="hold the planned quality (default), or the planned average bitrate within 5 %%",
     )
     group.add_argument(
         "--target-size",
@@ -144,6 +144,12 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         type=whole(2),
         metavar="H",
         help="every other frame up to this height, above 30 frames/s",
+    )
+    group.add_argument(
+        "--segments",
+        choices=("cmaf", "ts"),
+        default=usual.segments,
+        help="fragmented MP4 for HLS and DASH (default), or MPEG-TS for HLS alone (H.264, AAC)",
     )
     group.add_argument(
         "--single-file",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 from joblib import Parallel, delayed
 
 import pertitle
 from pertitle import events
-from pertitle.budget import SLACK, undominated
+from pertitle.budget import undominated
+from pertitle.correction import Aim, Track, correction
 from pertitle.encoder import (
     EncodedRung,
     Verifier,
@@ -31,13 +31,11 @@ from pertitle.encoder.storyboard import Storyboard, make_bif, smallest_fit
 from pertitle.encoder.subtitles import SubtitleRendition
 from pertitle.events import OnEvent
 from pertitle.options import Options
-from pertitle.records import Analysis, LadderPlan, Rung, TitlePlan
+from pertitle.records import Analysis, LadderPlan, TitlePlan
 from pertitle.results import AudioRendition, Package, Rendition, Verification
 from pertitle.tools import Toolbox
 from pertitle.workspace import FORMAT, Workspace, key_of
 
-MAX_ATTEMPTS = 3
-"""Encodes of a rung: the planned one and at most two corrections."""
 TOP_SHARE = 0.5
 """The top rung is held to this share of the tolerance: it is what most viewers watch."""
 
@@ -138,6 +136,7 @@ def deliver(
             storyboard=board,
             bif=bif,
             single_file=options.encode.single_file,
+            segment_format=options.encode.segments,
         )
         if finished.program == "ffmpeg":
             why = "failed" if toolbox.packager else "is missing"
@@ -157,7 +156,9 @@ def deliver(
         return finished
 
     parts = [(r.path.name, r.path.stat().st_mtime_ns, r.rung, r.verification) for r in renditions]
-    key = key_of(basis, parts, audio, subtitles, options.encode.segment_seconds, options.bif)
+    encode = options.encode
+    cut = encode.segment_seconds, encode.segments, encode.single_file
+    key = key_of(basis, parts, audio, subtitles, cut, options.bif)
     with steps.stage("packaging"):
         finished = space.remember("package", key, Package, packaged)
     staged = space.work / "package"
@@ -198,34 +199,6 @@ def _without_dominated(renditions: tuple[Rendition, ...], steps: Steps) -> tuple
     return kept
 
 
-@dataclass
-class _Track:
-    """A rung on its way to its target: the best attempt so far, and what each CRF lacked."""
-
-    target: Rung
-    tolerance: float
-    floor: float | None = None
-    attempts: int = 0
-    lacked: dict[float, float] = field(default_factory=dict)
-    best: tuple[EncodedRung, Verification] | None = None
-    next: Rung | None = None
-
-    def wanted(self, check: Verification) -> float:
-        """VMAF points by which the rung should be better (or, below 0, may be worse)."""
-        wanted = self.target.vmaf - check.vmaf
-        if self.floor is not None and self.floor < self.target.vmaf:
-            # A tolerance above the floor, so that what is on target is not below it.
-            wanted = max(wanted, self.floor + self.tolerance - check.worst)
-        return wanted
-
-    def miss(self, check: Verification) -> float:
-        return abs(self.wanted(check))
-
-    @property
-    def on_target(self) -> bool:
-        return self.best is not None and self.miss(self.best[1]) <= self.tolerance
-
-
 def _renditions(
     planned: Analysis,
     ladder: LadderPlan,
@@ -236,8 +209,9 @@ def _renditions(
 ) -> tuple[Rendition, ...]:
     """The rungs of one codec, on their targets as far as could be."""
     tolerance, floor = options.encode.vmaf_tolerance, options.verify.min_window_vmaf
+    aim = Aim.of(options.encode)
     tracks = [
-        _Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, next=rung)
+        Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, aim, next=rung)
         for i, rung in enumerate(ladder.rungs)
     ]
     for half_rate in (False, True):
@@ -252,11 +226,14 @@ def _renditions(
     )
     for rendition in done:
         steps.emit(events.RenditionDone(steps.name, rendition))
+    for track in tracks:
+        if aim is Aim.RATE and track in unlike.values() and not track.rate_held:
+            steps.emit(events.Notice(steps.name, _rate_missed(track)))
     return done
 
 
 def _bring_onto_target(
-    tracks: Sequence[_Track],
+    tracks: Sequence[Track],
     analysis: Analysis,
     ladder: LadderPlan,
     options: Options,
@@ -292,11 +269,11 @@ def _bring_onto_target(
             rungs = space.kept("rungs")
             _attempt(pending, analysis, options, toolbox, rungs, steps, codec, verified)
             for track in pending:
-                track.next = _correction(track, ladder, codec, options)
+                track.next = correction(track, ladder, codec)
 
 
 def _attempt(
-    tracks: Sequence[_Track],
+    tracks: Sequence[Track],
     analysis: Analysis,
     options: Options,
     toolbox: Toolbox,
@@ -328,118 +305,26 @@ def _attempt(
             n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
         )(delayed(check)(rung) for rung in encoded)
         for i, (track, rung, found) in enumerate(zip(tracks, encoded, checks, strict=True)):
-            track.attempts += 1
-            track.lacked[rung.rung.crf] = track.wanted(found)
-            if track.best is None or _better(track, rung, found, options):
-                track.best = (rung, found)
+            track.add(rung, found)
             steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {found.vmaf:.1f}")
 
 
-def _better(track: _Track, rung: EncodedRung, check: Verification, options: Options) -> bool:
-    """Whether an attempt is nearer to its aim than the best before it."""
+def _rate_missed(track: Track) -> str:
     assert track.best is not None
-    if options.encode.target_size is not None:
-        return rung.average_kbps < track.best[0].average_kbps
-    return track.miss(check) < track.miss(track.best[1])
-
-
-def _correction(track: _Track, ladder: LadderPlan, codec: Codec, options: Options) -> Rung | None:
-    """The rung to try next, or None if the best attempt stands."""
-    if track.attempts >= MAX_ATTEMPTS or track.best is None:
-        return None
-    encoded, check = track.best
-    rung = encoded.rung
-    if options.encode.target_size is not None:  # the size is the aim
-        if encoded.average_kbps <= SLACK * track.target.bitrate_kbps:
-            return None
-        share = track.target.bitrate_kbps / encoded.average_kbps
-        if codec.two_pass:
-            return replace(rung, bitrate_kbps=rung.bitrate_kbps * share)
-        highest = codec.crf_range[1]
-        return replace(rung, crf=min(crf_at_share(ladder, rung, share, codec.crf_step), highest))
-    if track.on_target:
-        return None
-    crf = crf_between(track.lacked, codec.crf_step)
-    if crf is None:
-        crf = corrected_crf(
-            ladder,
-            rung,
-            wanted=track.wanted(check),
-            crf_range=codec.crf_range,
-            crf_step=codec.crf_step,
-        )
-    if crf in track.lacked:
-        return None
-    expected = _read(ladder, rung.height, "bitrate_kbps", crf)
-    before = _read(ladder, rung.height, "bitrate_kbps", rung.crf)
-    return replace(
-        track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
+    encoded, wanted = track.best[0], track.target.bitrate_kbps
+    return (
+        f"{encoded.codec} {encoded.rung.height}p takes {encoded.average_kbps:.0f} kbit/s, not the"
+        f" {wanted:.0f} that were planned"
     )
 
 
-def crf_between(lacked: Mapping[float, float], crf_step: float) -> float | None:
-    """The CRF where nothing is lacking, between attempts that lie on both sides of it.
-
-    Args:
-        lacked: VMAF points each tried CRF fell short by; below 0 it was better than wanted.
-
-    Returns:
-        A CRF on the encoder's step, or None while all attempts lie on one side.
-    """
-    good = max((crf for crf, points in lacked.items() if points < 0), default=None)
-    poor = min((crf for crf, points in lacked.items() if points > 0), default=None)
-    if good is None or poor is None or good >= poor:
-        return None
-    share = lacked[good] / (lacked[good] - lacked[poor])
-    return round(round((good + share * (poor - good)) / crf_step) * crf_step, 4)
-
-
-def corrected_crf(
-    ladder: LadderPlan,
-    rung: Rung,
-    *,
-    wanted: float,
-    crf_range: tuple[float, float],
-    crf_step: float,
-) -> float:
-    """The CRF that should change a rung's VMAF by ``wanted`` points.
-
-    The plan's curve of that height gives the slope; the measured rendition its level.
-    """
-    low, high = crf_range
-    grid = np.linspace(low, high, round((high - low) / crf_step) + 1)
-    points = [p for p in ladder.curves if p.height == rung.height]
-    if not points:
-        return rung.crf
-    curve = np.interp(grid, [p.crf for p in points], [p.vmaf for p in points])
-    now = float(np.interp(rung.crf, grid, curve))
-    best = int(np.argmin(np.abs(curve - (now + wanted)) + 1e-6 * np.abs(grid - rung.crf)))
-    return round(float(grid[best]), 4)
-
-
-def crf_at_share(ladder: LadderPlan, rung: Rung, share: float, crf_step: float) -> float:
-    """The CRF, at least a step higher, that should bring a rung to a share of its bitrate."""
-    low = rung.crf + crf_step
-    crfs = [p.crf for p in ladder.curves if p.height == rung.height]
-    if not crfs:
-        return round(low, 4)
-    steps = np.arange(low, max(low, *crfs) + crf_step, crf_step)
-    wanted = share * (1 + 1e-6) * _read(ladder, rung.height, "bitrate_kbps", rung.crf)
-    small = [c for c in steps if _read(ladder, rung.height, "bitrate_kbps", c) <= wanted]
-    return round(float(small[0] if small else steps[-1]), 4)
-
-
-def _read(ladder: LadderPlan, height: int, field: str, crf: float) -> float:
-    points = sorted((p for p in ladder.curves if p.height == height), key=lambda p: p.crf)
-    logs = np.log([max(1e-6, getattr(p, field)) for p in points])
-    return float(np.exp(np.interp(crf, [p.crf for p in points], logs)))
-
-
-def _rendition(track: _Track, dynamic_range: str) -> Rendition:
+def _rendition(track: Track, dynamic_range: str) -> Rendition:
     assert track.best is not None
     encoded, check = track.best
+    # What two passes were told to reach the aim is not what is expected.
+    kbps = (track.target if track.aim is Aim.RATE else encoded.rung).bitrate_kbps
     return Rendition(
-        rung=replace(encoded.rung, vmaf=track.target.vmaf),
+        rung=replace(encoded.rung, vmaf=track.target.vmaf, bitrate_kbps=kbps),
         codec=encoded.codec,
         codec_string=encoded.codec_string,
         path=encoded.path,

@@ -61,12 +61,14 @@ class EncodeOptions:
         hdr: ``keep`` HDR in the codecs whose players show it, or ``sdr`` to tone-map it for all.
         half_rate: rungs of an over 30 frames/s title up to this height get every other frame;
             None for none.
-        rate_control: ``crf`` holds a quality, ``abr`` an average bitrate in two passes; AV1,
-            which has no such mode, is always ``crf``.
+        rate_control: ``crf`` holds the planned quality, ``abr`` the planned average bitrate to
+            within 5 %: in two passes, or by the CRF in AV1, whose encoder has no such mode.
         target_size: bytes that all renditions of a title may take together, sound included;
-            None for no bound. Implies ``abr``: ladders that would take more are brought below.
+            None for no bound. Bitrates are held as with ``abr``; ladders of more are brought below.
         vbv_ratio: VBV maxrate as a multiple of the expected bitrate.
         bufsize_ratio: VBV buffer in seconds of maxrate; None for the length of a segment.
+        segments: ``cmaf`` for fragmented MP4 that HLS and DASH share, or ``ts`` for MPEG-TS, HLS
+            alone: H.264 with AAC, for players that know no fragmented MP4.
         single_file: one file a track, segments being ranges of bytes.
         drop_dominated: leave out rungs that a rung of a codec of wider reach makes useless.
         vmaf_tolerance: a rung measured further from its target is encoded again, at most twice;
@@ -85,6 +87,7 @@ class EncodeOptions:
     target_size: int | None = None
     vbv_ratio: float = 2.0
     bufsize_ratio: float | None = None
+    segments: str = "cmaf"
     single_file: bool = False
     drop_dominated: bool = False
     vmaf_tolerance: float = 1.0
@@ -103,6 +106,12 @@ class EncodeOptions:
             raise UsageError(f"HDR is kept or made sdr, not {self.hdr!r}")
         if self.rate_control not in ("crf", "abr"):
             raise UsageError(f"rate control is crf or abr, not {self.rate_control!r}")
+        if self.segments not in ("cmaf", "ts"):
+            raise UsageError(f"segments are cmaf or ts, not {self.segments!r}")
+        if self.segments == "ts" and unique != ("h264",):
+            raise UsageError(f"MPEG-TS segments are for H.264 alone, not {', '.join(unique)}")
+        if self.segments == "ts" and self.single_file:
+            raise UsageError("MPEG-TS segments are files of their own: no single file")
 
     @property
     def two_pass(self) -> bool:
@@ -216,3 +225,7 @@ class Options:
     nice: int = 0
     whole_digest: bool = False
     scratch: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.encode.segments == "ts" and self.audio.codec != "aac":
+            raise UsageError(f"MPEG-TS segments are for AAC, not {self.audio.codec}")

@@ -123,6 +123,8 @@ class Package:
     """A finished HLS and DASH package; paths are relative to the title's folder.
 
     Attributes:
+        dash_manifest: empty where there is none, as MPEG-TS segments are for HLS alone.
+        segment_format: ``cmaf`` or ``ts``.
         program: what cut the segments, ``Shaka Packager`` or ``ffmpeg``.
     """
 
@@ -131,6 +133,7 @@ class Package:
     segments: int
     bytes: int
     program: str = "Shaka Packager"
+    segment_format: str = "cmaf"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pertitle.errors import UsageError
-from pertitle.workspace import MARKS, is_locked
+from pertitle.workspace import DELIVERED, is_locked
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def status_of(out: Path) -> OutStatus:
 
 def _title(folder: Path) -> TitleStatus | None:
     log = folder / "error.log"
-    if all((folder / name).exists() for name in MARKS):
+    if all((folder / name).exists() for name in DELIVERED):
         return TitleStatus(folder.name, "delivered")
     if log.exists():
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -24,7 +24,7 @@ from pertitle.remote import WEB, at, is_url, local_path, scheme_of, shown
 from pertitle.results import BatchResult
 from pertitle.serial import MAX_BYTES
 from pertitle.work import Work
-from pertitle.workspace import MARKS, Earlier, Workspace
+from pertitle.workspace import DELIVERED, MARKS, Earlier, Workspace
 
 _UPLOADS = 8
 """Files uploaded side by side: segments are small, and an upload mostly waits for the answer."""
@@ -88,13 +88,14 @@ class Store:
         text = self._read(f"{name}/result.json")
         if text is None:
             return None
-        with at(self.url) as (files, path):
-            if not all(files.exists(f"{path}/{name}/{mark}") for mark in MARKS):
-                return None
         try:
-            return Earlier.of(json.loads(text))
+            found = Earlier.of(json.loads(text))
         except (ValueError, RecursionError, ModelError):
             return None
+        with at(self.url) as (files, path):
+            if found and all(files.exists(f"{path}/{name}/{mark}") for mark in found.marks):
+                return found
+        return None
 
     def upload(self, space: Workspace, work: Work) -> None:
         """Upload a finished title, unless it is there already; goes on where a run was killed.
@@ -114,7 +115,7 @@ class Store:
         marks = [mark for mark in reversed(MARKS) if (folder / mark).exists()]
         note = space.kept("notes") / f"sent-{hashlib.sha256(result).hexdigest()[:16]}"
         sent = set(note.read_text("utf-8").splitlines()) if note.exists() else set()
-        if len(marks) == len(MARKS) and not sent:  # not for other thumbnails alone
+        if set(DELIVERED) <= set(marks) and not sent:  # not for other thumbnails alone
             for mark in MARKS:
                 self._remove(f"{name}/{mark}")
 

@@ -25,7 +25,9 @@ from pertitle.options import Options
 from pertitle.results import TitleResult
 from pertitle.serial import from_json, read_json, sync_folder, sync_tree, to_json, write_json
 
-MARKS = ("result.json", "master.m3u8", "manifest.mpd")
+DELIVERED = ("result.json", "master.m3u8")
+"""Files that every delivered title has."""
+MARKS = (*DELIVERED, "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
 FORMAT = 3
 """Changes when results written by an older pertitle may not be kept."""
@@ -98,6 +100,12 @@ class Earlier:
         data.pop("version", None)
         return cls(from_json(TitleResult, data), inputs)
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Those of :data:`MARKS` that the title has."""
+        package = self.result.package
+        return tuple(filter(None, ("result.json", package.hls_master, package.dash_manifest)))
+
 
 def _listing(folder: Path) -> dict[str, int]:
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -116,12 +124,13 @@ class Workspace:
 
     def earlier(self) -> Earlier | None:
         """What an earlier run delivered here, whole, or None."""
-        if not all((self.folder / name).exists() for name in MARKS):
-            return None
         try:
-            return Earlier.of(read_json(self.folder / "result.json"))
+            found = Earlier.of(read_json(self.folder / "result.json"))
         except ModelError:
             return None
+        if found is None or not all((self.folder / name).exists() for name in found.marks):
+            return None
+        return found
 
     def begun(self) -> dict[str, Any] | None:
         """The inputs of a run that was interrupted here, or None."""

@@ -18,6 +18,7 @@ from pertitle.options import EncodeOptions, LadderOptions, Options, PictureOptio
 from pertitle.pipeline import encode_plan, run_batch
 from pertitle.plan_file import plan_document, read_plan
 from pertitle.serial import write_json
+from pertitle.status import status_of
 from pertitle.work import Stop
 from tests.conftest import MakeClip
 
@@ -347,3 +348,63 @@ def test_letterbox_frame_rate_and_size_by_option(make_clip: MakeClip, tmp_path: 
     assert all(r.rung.half_rate == (r.rung.height <= 60) for r in title.renditions)
     media = (tmp_path / "boxed/segments").rglob("*.m4s")
     assert sum(path.stat().st_size for path in media) <= 60_000 * 1.05
+
+
+@pytest.mark.parametrize("size", ["256x144", "144x256", "480x48"])
+def test_small_pictures_on_their_own_display(
+    make_clip: MakeClip, tmp_path: Path, size: str
+) -> None:
+    """Below what VMAF v1 and CAMBI take, titles are delivered and measured all the same."""
+    clip = make_clip(scene(size, 2), f"small-{size}.mp4")
+    width, _, height = size.partition("x")
+    encode = replace(FAST.encode, display=pertitle.Size(int(width), int(height)))
+    batch = run_batch([clip], tmp_path, replace(FAST, encode=encode, thumbnails=0))
+    assert batch.ok, batch.failures
+    (title,) = batch.titles
+    assert title.plan.ladder.display == encode.display
+    for one in title.renditions:
+        assert 0 < one.verification.vmaf_v1 <= 100
+        assert one.verification.xpsnr > 10
+
+
+def test_planned_bitrates_are_held_in_all_codecs(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip(scene(seconds=3), "held.mp4", sound="sine=f=440:d=3")
+    encode = replace(
+        FAST.encode, codecs=("h264", "av1"), rate_control="abr", preset="h264=veryfast,av1=12"
+    )
+    ladder = LadderOptions(heights=(180,), max_probes=2, vmaf_step=12)
+    seen: list[object] = []
+    batch = run_batch([clip], tmp_path, Options(ladder, encode, thumbnails=0), on_event=seen.append)
+    assert batch.ok, batch.failures
+    (title,) = batch.titles
+    notices = [event.message for event in seen if isinstance(event, events.Notice)]
+    for codec, planned in zip(("h264", "av1"), title.plan.ladders, strict=True):
+        made = title.renditions_of(codec)
+        held = [abs(r.average_kbps / r.rung.bitrate_kbps - 1) <= 0.05 for r in made]
+        assert {r.rung.bitrate_kbps for r in made} <= {r.bitrate_kbps for r in planned.rungs}
+        assert any(held)
+        missed = sum(f"{codec} " in notice and "kbit/s, not the" in notice for notice in notices)
+        assert missed == held.count(False)
+
+
+def test_transport_streams_are_delivered_for_hls_alone(clip: Path, tmp_path: Path) -> None:
+    encode = replace(FAST.encode, segments="ts", preset="veryfast")
+    options = replace(FAST, encode=encode, thumbnails=0)
+    batch = run_batch([clip], tmp_path, options)
+    assert batch.ok, batch.failures
+    folder = tmp_path / "scene"
+    assert batch.titles[0].package.segment_format == "ts"
+    assert not (folder / "manifest.mpd").exists()
+    assert not list(folder.rglob("*.m4s"))
+    with av.open(str(folder / "master.m3u8")) as container:
+        assert sum(1 for _ in container.decode(container.streams.video[0])) == 75
+    assert [title.state for title in status_of(tmp_path).titles] == ["delivered"]
+    seen: list[object] = []
+    assert run_batch([clip], tmp_path, options, on_event=seen.append).ok
+    assert any(isinstance(event, events.TitleSkipped) for event in seen)
+    # Another kind of segments leaves nothing of the first behind, in both directions.
+    for kind, suffix in (("cmaf", ".ts"), ("ts", ".m4s")):
+        other = replace(options, encode=replace(encode, segments=kind))
+        assert run_batch([clip], tmp_path, other).ok
+        assert (folder / "manifest.mpd").exists() == (kind == "cmaf")
+        assert not list(folder.rglob(f"*{suffix}"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from xml.sax.saxutils import escape
 
 from pertitle.errors import DeliveryError
@@ -42,6 +43,7 @@ def tidy_master(
     default_audio: str = "",
     subtitles: Sequence[TextTrack] = (),
     further: Sequence[str] = (),
+    frame_rates: Mapping[str, Fraction] = MappingProxyType({}),
 ) -> str:
     """State the version and the measured rates, mark the default sound and name subtitles.
 
@@ -51,6 +53,8 @@ def tidy_master(
             every variant (RFC 8216, section 4.3.4.2).
         default_audio: address of the sound that plays unless the viewer chooses.
         further: lines to be added at the end.
+        frame_rates: by address of the variant's playlist. A packager that tells them from the
+            ticks of MPEG-TS is off in the second decimal.
 
     Raises:
         DeliveryError: a variant is not among ``video``.
@@ -77,6 +81,9 @@ def tidy_master(
             rates = video[following]
             peak, average = rates.peak + extra_peak, rates.average + extra_average
             line = _with_rates(line, peak, average)
+            if following in frame_rates:
+                exact = f"FRAME-RATE={float(frame_rates[following]):.3f}"
+                line = re.sub(r"FRAME-RATE=[\d.]+", exact, line)
             if subtitles:
                 line += ',SUBTITLES="subtitles"'
         elif line.startswith("#EXT-X-I-FRAME-STREAM-INF:"):
@@ -182,6 +189,7 @@ class MediaPlaylist:
     """A media playlist: initialisation segment, and segments with their lengths in seconds.
 
     Attributes:
+        init: empty for MPEG-TS segments, which need none.
         ranges: (bytes, offset) of each segment in its file, None for the whole file.
         init_range: the same of the initialisation segment.
     """
@@ -192,8 +200,15 @@ class MediaPlaylist:
     ranges: tuple[tuple[int, int] | None, ...]
     init_range: tuple[int, int] | None = None
 
+    @property
+    def transport_stream(self) -> bool:
+        """The segments are MPEG-TS."""
+        return all(uri.endswith(".ts") for uri, _ in self.segments)
+
     def init_bytes(self, folder: Path) -> bytes:
-        """The initialisation segment; raises OSError where there is none."""
+        """The initialisation segment; raises OSError where it is missing."""
+        if self.transport_stream:
+            return b""
         return _part(folder / self.init, self.init_range)
 
     def segment_bytes(self, folder: Path, number: int) -> bytes:
@@ -297,11 +312,12 @@ def read_media_playlist(text: str) -> MediaPlaylist:
                 length = span = None
     except (KeyError, ValueError) as error:
         raise DeliveryError(f"damaged media playlist: {error}") from error
-    if not segments or not init or "#EXT-X-ENDLIST" not in lines:
+    listed = MediaPlaylist(init, tuple(segments), target, tuple(ranges), init_range)
+    if not segments or listed.transport_stream == bool(init) or "#EXT-X-ENDLIST" not in lines:
         raise DeliveryError("a media playlist is not complete")
     if any(round(seconds) > target for _, seconds in segments):
         raise DeliveryError("a segment is longer than the playlist's target duration")
-    return MediaPlaylist(init, tuple(segments), target, tuple(ranges), init_range)
+    return listed
 
 
 def _lines(text: str) -> list[str]:

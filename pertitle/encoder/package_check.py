@@ -19,6 +19,7 @@ from pertitle.encoder.packaging import in_order, title_seconds
 from pertitle.encoder.scrubbing_check import check_iframes, check_storyboard
 from pertitle.encoder.storyboard import Storyboard
 from pertitle.encoder.subtitles import SubtitleRendition, read_cues
+from pertitle.encoder.transport import START_SECONDS, TIMESTAMP_MAP, first_picture
 from pertitle.errors import DeliveryError
 from pertitle.results import AudioRendition, Package, Rendition
 
@@ -92,16 +93,21 @@ def check_package(
     texts = [entry for entry in media if entry.get("TYPE") == "SUBTITLES"]
     if len(texts) != len(subtitles):
         raise DeliveryError(f"{len(texts)} of {len(subtitles)} subtitle tracks are named")
+    ts = package.segment_format == "ts"
     for entry, track in zip(texts, subtitles, strict=True):
         playlist = folder / entry["URI"]
         (name,) = [line for line in _text(playlist).splitlines() if line[:1] not in ("#", "")]
-        if len(read_cues(_text(playlist.parent / name))) != track.cues:
+        text = _text(playlist.parent / name)
+        if len(read_cues(text)) != track.cues:
             raise DeliveryError(f"{playlist.parent.name} does not hold {track.cues} cues")
-    _check_mpd(folder / package.dash_manifest, len(ordered) + len(audio), len(subtitles), length)
+        if ts and text.splitlines()[1:2] != [TIMESTAMP_MAP]:
+            raise DeliveryError(f"{playlist.parent.name} does not say its clock")
+    mpd = folder / package.dash_manifest if package.dash_manifest else None
+    if mpd is not None:
+        _check_mpd(mpd, len(ordered) + len(audio), len(subtitles), length)
     check_iframes(folder, _text(folder / package.hls_master), len(ordered), length)
     if storyboard is not None:
-        manifests = folder / package.hls_master, folder / package.dash_manifest
-        check_storyboard(*manifests, storyboard, bif=bif)
+        check_storyboard(folder / package.hls_master, mpd, storyboard, bif=bif)
 
 
 def _check_video(playlist: Path, rendition: Rendition, frame_rate: Fraction, grid: Grid) -> None:
@@ -139,6 +145,8 @@ def _assemble(
     folder: Path, listed: MediaPlaylist, *, video: bool
 ) -> tuple[_Pictures, tuple[int, ...]]:
     """Packets of all segments in decoding order, and the index of each segment's first."""
+    ts = listed.transport_stream
+    kind, origin = ("mpegts", START_SECONDS) if ts else ("mp4", 0)
     try:
         init = listed.init_bytes(folder)
         times: list[Fraction] = []
@@ -147,13 +155,15 @@ def _assemble(
         starts: list[int] = []
         for number, (uri, _) in enumerate(listed.segments):
             starts.append(len(times))
-            data = io.BytesIO(init + listed.segment_bytes(folder, number))
-            with av.open(data, "r", format="mp4") as container:
+            data = init + listed.segment_bytes(folder, number)
+            if ts and video:
+                first_picture(data)
+            with av.open(io.BytesIO(data), "r", format=kind) as container:
                 stream = (container.streams.video if video else container.streams.audio)[0]
                 base = Fraction(stream.time_base or 1)
                 for packet in container.demux(stream):
                     if packet.size:
-                        times.append((packet.pts or 0) * base)
+                        times.append((packet.pts or 0) * base - origin)
                         sizes.append(packet.size)
                         keys.append(packet.is_keyframe)
             if starts[-1] == len(times):

@@ -1,4 +1,4 @@
-"""Packaging: one set of CMAF segments that an HLS and a DASH manifest share."""
+"""Packaging: one set of CMAF segments that HLS and DASH share, or MPEG-TS segments for HLS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,7 @@ from pertitle.encoder.storyboard import (
     storyboard_vtt,
 )
 from pertitle.encoder.subtitles import SubtitleRendition, language_tag
+from pertitle.encoder.transport import START_SECONDS, TIMESTAMP_MAP, write_iframes
 from pertitle.errors import DeliveryError, ProcessError, ToolError
 from pertitle.results import AudioRendition, Package, Rendition
 from pertitle.tools import Toolbox
@@ -101,6 +102,7 @@ def package(
     storyboard: Storyboard | None = None,
     bif: Path | None = None,
     single_file: bool = False,
+    segment_format: str = "cmaf",
 ) -> Package:
     """Write segments and manifests into ``folder``; the manifests come last.
 
@@ -109,6 +111,7 @@ def package(
     Args:
         bif: a finished BIF file that goes along.
         single_file: one file a track, whose segments are ranges of bytes; ffmpeg cannot.
+        segment_format: ``cmaf``, or ``ts`` for MPEG-TS segments, which DASH players do not take.
 
     Raises:
         DeliveryError: both failed.
@@ -122,30 +125,40 @@ def package(
         exact = gop_frames(segment_seconds, frame_rate) / frame_rate
         cut = float(exact - Fraction(1, 4000))
         program = "Shaka Packager"
-        if not _packed(toolbox, tracks, work, cut, single_file=single_file):
+        ts = segment_format == "ts"
+        if not _packed(toolbox, tracks, work, cut, single_file=single_file, ts=ts):
             program = "ffmpeg"
-            _remux(toolbox, tracks, in_order(renditions), audio, work, cut, frame_rate)
-        texts = _place_subtitles(work, subtitles, title_seconds(renditions, frame_rate))
+            _remux(toolbox, tracks, in_order(renditions), audio, work, cut, frame_rate, ts=ts)
+        for track in tracks if ts else ():
+            if track.video:
+                write_iframes(work / SEGMENTS / track.name, "playlist.m3u8", "iframes.m3u8")
+        texts = _place_subtitles(work, subtitles, title_seconds(renditions, frame_rate), ts=ts)
         if storyboard is not None:
             _place_storyboard(work, storyboard, bif)
-        _finish_manifests(work, tracks, texts, storyboard)
+        rates = {
+            f"{SEGMENTS}/{track.name}/playlist.m3u8": frame_rate / (2 if r.rung.half_rate else 1)
+            for track, r in zip(tracks, in_order(renditions), strict=False)
+        }
+        _finish_manifests(work, tracks, texts, storyboard, rates, ts=ts)
         target = folder / SEGMENTS
         if target.exists():
             shutil.rmtree(target)
         (work / SEGMENTS).replace(target)
-        for manifest in (MASTER, MANIFEST):
-            (work / manifest).replace(folder / manifest)
-    files = [folder / MASTER, folder / MANIFEST, *(p for p in target.rglob("*") if p.is_file())]
+        manifests = (MASTER,) if ts else (MASTER, MANIFEST)
+        for file in manifests:
+            (work / file).replace(folder / file)
+    files = [*(folder / file for file in manifests), *target.rglob("*")]
     return Package(
         hls_master=MASTER,
-        dash_manifest=MANIFEST,
+        dash_manifest="" if ts else MANIFEST,
         segments=sum(
             len(read_media_playlist(path.read_text("utf-8")).segments)
             for track in tracks
             for path in [target / track.name / "playlist.m3u8"]
         ),
-        bytes=sum(path.stat().st_size for path in files),
+        bytes=sum(path.stat().st_size for path in files if path.is_file()),
         program=program,
+        segment_format=segment_format,
     )
 
 
@@ -156,6 +169,7 @@ def _packed(
     segment_seconds: float,
     *,
     single_file: bool,
+    ts: bool,
 ) -> bool:
     """Whether Shaka Packager is there and did it."""
     if toolbox.packager is None:
@@ -164,7 +178,7 @@ def _packed(
         # The packager's descriptors have no quoting: it sees plain names only.
         (work / f"in{i}.mp4").symlink_to(track.path.absolute())
     argv = packager_command(
-        toolbox.packager, tracks, segment_seconds=segment_seconds, single_file=single_file
+        toolbox.packager, tracks, segment_seconds=segment_seconds, single_file=single_file, ts=ts
     )
     try:
         toolbox.runner.run(argv, limits=toolbox.limits(), cwd=work)
@@ -182,6 +196,8 @@ def _remux(
     work: Path,
     segment_seconds: float,
     frame_rate: Fraction,
+    *,
+    ts: bool,
 ) -> None:
     """The packager's work by ffmpeg.
 
@@ -192,7 +208,12 @@ def _remux(
         for track in tracks:
             folder = work / SEGMENTS / track.name
             segment_track(
-                toolbox, track.path, folder, video=track.video, segment_seconds=segment_seconds
+                toolbox,
+                track.path,
+                folder,
+                video=track.video,
+                segment_seconds=segment_seconds,
+                ts=ts,
             )
     except ProcessError as error:
         raise DeliveryError(f"packaging failed: {error}") from error
@@ -206,6 +227,8 @@ def _remux(
         for track, sound in zip(tracks[len(renditions) :], audio, strict=True)
     ]
     (work / MASTER).write_text(master_playlist(pictures, sounds), "utf-8")
+    if ts:
+        return
     seconds = title_seconds(renditions, frame_rate)
     (work / MANIFEST).write_text(manifest(work, pictures, sounds, seconds=seconds), "utf-8")
 
@@ -216,11 +239,19 @@ def packager_command(
     *,
     segment_seconds: float,
     single_file: bool = False,
+    ts: bool = False,
 ) -> list[str]:
     """Shaka Packager's argv; inputs are ``in0.mp4``, ``in1.mp4``… in the working directory."""
-    files = ["output={0}/" + SINGLE] if single_file else [
-        "init_segment={0}/init.mp4", "segment_template={0}/$Number%05d$.m4s",
-    ]  # fmt: skip
+    if single_file:
+        files = ["output={0}/" + SINGLE]
+    elif ts:
+        files = ["segment_template={0}/$Number%05d$.ts"]
+    else:
+        files = ["init_segment={0}/init.mp4", "segment_template={0}/$Number%05d$.m4s"]
+    clock = [f"--transport_stream_timestamp_offset_ms={START_SECONDS * 1000}"]
+    manifest = [f"--mpd_output={MANIFEST}"]
+    if not single_file:
+        manifest.append("--generate_static_live_mpd")
     descriptors = []
     for i, track in enumerate(tracks):
         base = f"{SEGMENTS}/{track.name}"
@@ -243,17 +274,16 @@ def packager_command(
         *descriptors,
         f"--segment_duration={segment_seconds:.6f}",
         f"--hls_master_playlist_output={MASTER}",
-        f"--mpd_output={MANIFEST}",
-        *([] if single_file else ["--generate_static_live_mpd"]),
+        *(clock if ts else manifest),
         "--hls_playlist_type=VOD",
         "--quiet",
     ]
 
 
 def _place_subtitles(
-    work: Path, subtitles: Sequence[SubtitleRendition], seconds: float
+    work: Path, subtitles: Sequence[SubtitleRendition], seconds: float, *, ts: bool
 ) -> tuple[TextTrack, ...]:
-    """Copy subtitle files into the package, each with its playlist."""
+    """Copy subtitle files into the package, each with its playlist; they name the clock of TS."""
     tracks = []
     names: set[str] = set()
     for i, track in enumerate(subtitles):
@@ -261,7 +291,10 @@ def _place_subtitles(
         name = _unlike(manifest_text(track.title or language or "Subtitles"), names)
         base = f"{SEGMENTS}/subtitles-{i + 1}" + (f"-{language}" if language else "")
         (work / base).mkdir(parents=True)
-        shutil.copyfile(track.path, work / base / "subtitles.vtt")
+        text = track.path.read_text(encoding="utf-8")
+        if ts:
+            text = text.replace("WEBVTT", f"WEBVTT\n{TIMESTAMP_MAP}", 1)
+        (work / base / "subtitles.vtt").write_text(text, encoding="utf-8")
         playlist = subtitle_playlist("subtitles.vtt", seconds)
         (work / base / "playlist.m3u8").write_text(playlist, encoding="utf-8")
         tracks.append(TextTrack(f"{base}/subtitles.vtt", f"{base}/playlist.m3u8", language, name))
@@ -294,8 +327,11 @@ def _finish_manifests(
     tracks: Sequence[PackagedTrack],
     texts: Sequence[TextTrack],
     board: Storyboard | None,
+    frame_rates: Mapping[str, Fraction],
+    *,
+    ts: bool,
 ) -> None:
-    """Put the measured rates, subtitles and storyboard into the manifests."""
+    """Put the rates, subtitles and storyboard into the manifests."""
     video: dict[str, Rates] = {}
     audio: dict[str, Rates] = {}
     inits: dict[str, Rates] = {}
@@ -314,12 +350,12 @@ def _finish_manifests(
     try:
         text = tidy_master(
             master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts,
-            further=streams,
+            further=streams, frame_rates=frame_rates,
         )  # fmt: skip
         master.write_text(text, "utf-8")
-        mpd.write_text(
-            tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts, extra_sets=images), "utf-8"
-        )
+        if not ts:
+            text = tidy_mpd(mpd.read_text("utf-8"), inits, subtitles=texts, extra_sets=images)
+            mpd.write_text(text, "utf-8")
     except OSError as error:
         raise DeliveryError(f"the packager wrote no {error.filename}") from error
 

@@ -18,21 +18,39 @@ import av.error
 
 from pertitle.encoder import commands
 from pertitle.encoder.manifests import HLS_VERSION, read_media_playlist
+from pertitle.encoder.transport import START_SECONDS
 from pertitle.errors import DeliveryError
 from pertitle.results import AudioRendition, Rendition
 from pertitle.tools import Toolbox
 
 PLAYLIST = "playlist.m3u8"
 IFRAMES = "iframes.m3u8"
+_FMP4 = {
+    "hls_segment_type": "fmp4",
+    "hls_fmp4_init_filename": "init.mp4",
+    "hls_segment_filename": "%05d.m4s",
+}
+_TS = {
+    "hls_segment_type": "mpegts",
+    "hls_segment_filename": "%05d.ts",
+    "hls_segment_options": "mpegts_copyts=1",
+    "output_ts_offset": str(START_SECONDS),
+}
 _CODE_POINTS = {"sdr": 1, "pq": 16, "hlg": 18}
 """Transfer characteristics (ITU-T H.273)."""
 
 
 def segment_track(
-    toolbox: Toolbox, path: Path, folder: Path, *, video: bool, segment_seconds: float
+    toolbox: Toolbox,
+    path: Path,
+    folder: Path,
+    *,
+    video: bool,
+    segment_seconds: float,
+    ts: bool = False,
 ) -> None:
     """Cut one track into ``init.mp4``, numbered segments and a playlist; pictures get an I-frame
-    playlist too.
+    playlist too. MPEG-TS segments have no ``init.mp4`` and get that playlist elsewhere.
 
     Raises:
         ProcessError: ffmpeg failed.
@@ -40,15 +58,15 @@ def segment_track(
     """
     folder.mkdir(parents=True)
     track = commands.open_input(path.absolute())["v:0" if video else "a:0"]
+    kind = _TS if ts else _FMP4
     output = track.output(
-        PLAYLIST, f="hls", hls_segment_type="fmp4", hls_time=f"{segment_seconds:.6f}",
-        hls_playlist_type="vod", hls_flags="independent_segments", start_number=1,
-        hls_fmp4_init_filename="init.mp4", hls_segment_filename="%05d.m4s", c="copy",
+        PLAYLIST, f="hls", hls_time=f"{segment_seconds:.6f}", hls_playlist_type="vod",
+        hls_flags="independent_segments", start_number=1, c="copy", **kind,
     )  # fmt: skip
     # In its own folder and by plain names: the muxer expands what looks like a pattern.
     argv = commands.finish(toolbox.ffmpeg, output)
     toolbox.runner.run(argv, limits=toolbox.limits(), cwd=folder.absolute())
-    if video:
+    if video and not ts:
         _write_iframes(folder)
 
 

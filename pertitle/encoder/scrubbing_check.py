@@ -80,7 +80,9 @@ def _bytes(folder: Path, size: int, offset: int, name: str) -> bytes:
 
 def _check_keyframe(name: str, data: bytes) -> None:
     try:
-        with av.open(io.BytesIO(data), "r", format="mp4") as container:
+        # A transport packet starts with this byte, and a box with its length.
+        kind = "mpegts" if data[:1] == b"\x47" else "mp4"
+        with av.open(io.BytesIO(data), "r", format=kind) as container:
             packet = next(container.demux(container.streams.video[0]))
             if packet.size and packet.is_keyframe:
                 return
@@ -89,13 +91,16 @@ def _check_keyframe(name: str, data: bytes) -> None:
     raise DeliveryError(f"{name} names a picture that is not a keyframe")
 
 
-def check_storyboard(master: Path, manifest: Path, board: Storyboard, *, bif: bool) -> None:
+def check_storyboard(master: Path, manifest: Path | None, board: Storyboard, *, bif: bool) -> None:
     """HLS image playlist, DASH image set, WebVTT and BIF name the sheets and pictures there are.
+
+    Args:
+        manifest: the DASH manifest, None where there is none.
 
     Raises:
         DeliveryError: one of them does not.
     """
-    folder = manifest.parent / STORYBOARD
+    folder = master.parent / STORYBOARD
     names = [sheet.name for sheet in board.sheets]
     for name in names:
         with av.open(f"file:{folder / name}") as container:
@@ -116,7 +121,8 @@ def check_storyboard(master: Path, manifest: Path, board: Storyboard, *, bif: bo
     shown = {cue.text.partition("#")[0] for cue in cues}
     if len(cues) != board.pictures or shown != set(names):
         raise DeliveryError(f"storyboard.vtt has {len(cues)} of {board.pictures} pictures")
-    _check_image_set(manifest, board)
+    if manifest is not None:
+        _check_image_set(manifest, board)
     if bif:
         interval, pictures = read_bif((folder / BIF_NAME).read_bytes())
         if len(pictures) != board.pictures or abs(interval - board.interval) > Fraction(1, 1000):

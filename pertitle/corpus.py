@@ -228,14 +228,14 @@ def extract_variant(toolbox: Toolbox, source: Source, variant: str, target: Path
     treatment = Treatment(rate, source.size)
     if variant == "base":
         argv = commands.extract_windows(
-            toolbox.ffmpeg, source.path, [window], treatment, target, frames=frames
+            toolbox.ffmpeg, source, [window], treatment, target, frames=frames
         )
     else:
         # "fast" drops every other frame, so it starts earlier and reads twice as much.
         length = min(2 * window.duration if variant == "fast" else window.duration, source.duration)
         start = min(window.start, source.duration - length)
         video = commands.treat(
-            commands.open_input(source.path, Window(start, length + 0.5)).video,
+            commands.open_source(source, Window(start, length + 0.5)).video,
             treatment,
             pixel_format="yuv420p",
         )

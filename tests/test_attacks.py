@@ -6,18 +6,24 @@ tests/encoder/test_manifests.py, tests/ladder).
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import ffmpeg
+import numpy as np
 import pytest
+from rich.console import Console
 
 import pertitle
 from pertitle import cli
@@ -25,13 +31,19 @@ from pertitle.analysis import analyse, probe
 from pertitle.encoder import commands
 from pertitle.encoder.codecs import CODECS
 from pertitle.encoder.renditions import encode_renditions
+from pertitle.encoder.sound import listen
+from pertitle.encoder.thumbnails.decoding import FrameReader
+from pertitle.encoder.thumbnails.ranking import bandit
 from pertitle.errors import ModelError, PertitleError, ProcessError, SourceError
 from pertitle.inputs import find_titles
 from pertitle.isolation import isolated
+from pertitle.ladder import load_model
 from pertitle.options import LadderOptions, Options
 from pertitle.plan_file import read_plan
-from pertitle.process import FakeRunner
-from pertitle.sources import demuxer_of
+from pertitle.process import NO_LIMITS, Completed, FakeRunner, Limits
+from pertitle.serial import write_json
+from pertitle.shown import escape
+from pertitle.sources import CONTAINERS, demuxer_of
 from pertitle.tools import Toolbox, find_toolbox
 from pertitle.workspace import fingerprint
 from tests.conftest import MakeClip
@@ -93,6 +105,48 @@ def test_modules_among_the_videos_are_not_imported(
     assert not (tmp_path / "ran").exists()
 
 
+class Answering:
+    """A runner in whose place a decoder answers that was taken over; keeps the limits it got."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.answer = answer
+        self.limits = NO_LIMITS
+
+    def run(self, argv: Sequence[str], *, limits: Limits = NO_LIMITS, **_: object) -> Completed:
+        self.limits = limits
+        write_json(Path(argv[-1]) / "result.json", self.answer)
+        return Completed(tuple(argv), "", "", 0.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"result": {"source": "/etc/passwd"}},
+        {"result": ["a", 1e400]},
+        {"result": {"__class__": "os.system"}},
+        {"error": "Sequence", "message": "x"},
+        {"error": "printable", "message": "x"},
+    ],
+)
+def test_what_a_taken_over_decoder_answers_is_validated(clip: Path, answer: dict[str, Any]) -> None:
+    toolbox = Toolbox("ffmpeg", None, Answering(answer))
+    with pytest.raises((ModelError, SourceError)):
+        isolated(toolbox, analyse, {"path_or_source": clip}, name=clip.name)
+
+
+def test_every_decoder_in_python_is_bounded(clip: Path) -> None:
+    runner = Answering({"error": "SourceError", "message": "x"})
+    toolbox = Toolbox("ffmpeg", None, runner, memory=None)
+    with pytest.raises(SourceError):
+        isolated(toolbox, analyse, {"path_or_source": clip}, name=clip.name)
+    limits = runner.limits
+    assert limits.memory_bytes == 4 << 30
+    assert limits.file_bytes is not None
+    assert limits.file_bytes <= 1 << 30
+    assert limits.seconds is not None
+    assert limits.seconds <= 3600
+
+
 def test_a_child_can_only_be_sent_to_functions_of_this_package(clip: Path) -> None:
     with pytest.raises(ModelError, match="not part of pertitle"):
         isolated(find_toolbox(), os.path.getsize, {}, name=clip.name)
@@ -101,13 +155,34 @@ def test_a_child_can_only_be_sent_to_functions_of_this_package(clip: Path) -> No
 # --- files ----------------------------------------------------------------------------------
 
 
-def test_huge_pictures_are_refused_before_and_while_decoding(
-    make_clip: MakeClip, toolbox: Toolbox
+@pytest.fixture(scope="module")
+def huge(make_clip: MakeClip) -> Path:
+    return make_clip("color=gray:s=9000x9000:r=1:d=1", "huge.mkv", *PNG)
+
+
+def test_huge_pictures_are_refused_before_decoding(
+    huge: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bomb = make_clip("color=gray:s=9000x9000:r=1:d=1", "huge.mkv", *PNG)
+    def refuse(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    # The package exports the function under the module's name.
+    monkeypatch.setattr(sys.modules[probe.__module__], "_first_frame", refuse)
     with pytest.raises(SourceError, match="9000x9000 pixels is too large"):
-        probe(bomb)
-    stream = commands.open_input(bomb).video.output("pipe:", f="null")
+        probe(huge)
+
+
+def test_a_huge_picture_behind_a_small_header_is_refused(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = SimpleNamespace(width=9000, height=9000)
+    monkeypatch.setattr(sys.modules[probe.__module__], "_first_frame", lambda *_: (frame, False))
+    with pytest.raises(SourceError, match="9000x9000 pixels is too large"):
+        probe(clip)
+
+
+def test_ffmpeg_refuses_huge_pictures_in_mid_stream(huge: Path, toolbox: Toolbox) -> None:
+    stream = commands.open_input(huge).video.output("pipe:", f="null")
     with pytest.raises(ProcessError):
         toolbox.runner.run(commands.finish(toolbox.ffmpeg, stream.global_args("-xerror")))
 
@@ -152,27 +227,62 @@ def test_a_title_that_goes_on_after_its_end_is_stopped(clip: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("listing", ["hls", "concat", "dash"])
-def test_a_playlist_named_mp4_reaches_no_other_file(
+def test_a_playlist_reaches_no_other_file(
     listing: str, clip: Path, toolbox: Toolbox, tmp_path: Path
 ) -> None:
-    secret = tmp_path / "secret.mp4"
-    secret.write_bytes(clip.read_bytes())
-    text = {
-        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:{secret}\n#EXT-X-ENDLIST\n",
-        "concat": f"ffconcat version 1.0\nfile '{secret}'\n",
-        "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static">'
-        f"<Period><AdaptationSet><Representation><BaseURL>{secret}</BaseURL></Representation>"
-        "</AdaptationSet></Period></MPD>",
-    }[listing]
-    path = tmp_path / "innocent.mp4"
-    path.write_text(text)
-    with pytest.raises(SourceError):
+    # ffmpeg itself refuses much; these lists it follows, as the first lines of the test show.
+    path = tmp_path / ("innocent.m3u8" if listing == "hls" else "innocent.mp4")
+    muxer = {
+        "hls": ["-f", "hls", "-hls_segment_filename", "secret%d.ts", "innocent.m3u8"],
+        "concat": ["-f", "mp4", "secret.mp4"],
+        "dash": ["-f", "dash", "-init_seg_name", "secret.mp4", "-media_seg_name",
+                 "secret$Number$.mp4", "innocent.mp4"],
+    }[listing]  # fmt: skip
+    argv = [toolbox.ffmpeg, "-v", "error", "-i", str(clip), "-c", "copy", *muxer]
+    toolbox.runner.run(argv, cwd=tmp_path)
+    if listing == "concat":
+        path.write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    if listing != "dash":  # PyAV comes without the XML library that it takes
+        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
+            assert container.format.name == listing
+            assert sum(1 for _ in container.decode(video=0)) == 10
+
+    def read_with_ffmpeg(stream: Any) -> None:
+        toolbox.runner.run(commands.finish(toolbox.ffmpeg, stream.output("pipe:", f="null")))
+
+    read_with_ffmpeg(commands.open_input(path))
+    with pytest.raises(SourceError, match="not"):
         probe(path)
-    # The same for ffmpeg, had the file been a video while it was analysed.
-    source = replace(probe(clip), path=path)
-    stream = commands.open_source(source).output("pipe:", f="null")
+    # The same for all who open it later, had the file been a video while it was analysed.
+    analysis = analysis_of(clip)
+    swapped = replace(analysis, source=replace(analysis.source, path=path))
     with pytest.raises(ProcessError):
-        toolbox.runner.run(commands.finish(toolbox.ffmpeg, stream))
+        read_with_ffmpeg(commands.open_source(swapped.source))
+    with pytest.raises(SourceError):
+        FrameReader(swapped)
+
+
+def test_all_who_open_a_source_are_bound(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(SMALL, "sound.mp4", sound="sine=d=1")
+    opened: list[dict[str, Any]] = []
+    real = av.open
+
+    def watch(*given: Any, **named: Any) -> Any:
+        opened.append(named)
+        return real(*given, **named)
+
+    monkeypatch.setattr(av, "open", watch)
+    analysis = analyse(clip)
+    with FrameReader(analysis):
+        pass
+    listen(analysis.source, analysis.source.audio[0])
+    assert len(opened) >= 4
+    for named in opened:
+        assert named["options"]["protocol_whitelist"] == "file"
+        formats = named.get("format") or named["options"]["format_whitelist"]
+        assert set(formats.split(",")) <= set(CONTAINERS)
 
 
 def test_a_network_address_inside_or_as_a_source_is_not_opened(toolbox: Toolbox) -> None:
@@ -223,6 +333,14 @@ def test_names_cannot_command_the_terminal(
     assert not {"\x07", "\u202e"} & set(captured.err + captured.out)
     assert "\x1b]0" not in captured.err
     assert "\x1b[2J" not in captured.err
+
+
+def test_text_from_outside_is_only_text_on_the_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, highlight=False)
+    console.print(escape("[red]a[/red]\x1b]0;owned\x07\u202e"))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[red]a[/red]" in shown
+    assert not {"\x07", "\u202e", "\x1b"} & set(shown)
 
 
 # --- plans ----------------------------------------------------------------------------------
@@ -281,3 +399,42 @@ def test_a_forged_plan_is_refused(
 def test_a_record_cannot_choose_the_demuxer(clip: Path) -> None:
     with pytest.raises(SourceError, match="lavfi is not a video container"):
         demuxer_of(replace(probe(clip), container="lavfi"))
+
+
+# --- models ---------------------------------------------------------------------------------
+
+
+class _Payload:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.mark,))
+
+
+def test_nothing_in_a_model_runs(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    trap = io.BytesIO()
+    np.save(trap, np.array([_Payload(mark)], dtype=object), allow_pickle=True)
+    trap.seek(0)
+    np.load(trap, allow_pickle=True)
+    assert mark.exists()  # the trap works
+    mark.unlink()
+
+    shipped = Path(pertitle.__file__).parent / "ladder/models/h264.npz"
+    for array in ("mean.npy", "points.npy"):
+        forged = tmp_path / "model.npz"
+        with zipfile.ZipFile(shipped) as archive, zipfile.ZipFile(forged, "w") as target:
+            for name in archive.namelist():
+                target.writestr(name, trap.getvalue() if name == array else archive.read(name))
+            assert array in archive.namelist()
+        with pytest.raises(ModelError):
+            load_model("h264", forged)
+    ranking = io.BytesIO()
+    with zipfile.ZipFile(ranking, "w") as target:
+        target.writestr("format.npy", trap.getvalue())
+    with pytest.raises(ModelError):
+        bandit.load(ranking.getvalue())
+    assert not mark.exists()

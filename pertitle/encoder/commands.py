@@ -43,9 +43,9 @@ def open_input(path: Path, window: Window | None = None, **options: str | None) 
     return ffmpeg.input(f"file:{path}", **INPUT_OPTIONS, **options)
 
 
-def open_source(source: Source, **options: str | None) -> Any:
-    """An ffmpeg input of an untrusted file."""
-    return open_input(source.path, None, f=demuxer_of(source), **options)
+def open_source(source: Source, window: Window | None = None, **options: str | None) -> Any:
+    """An ffmpeg input of an untrusted file, limited to a window if one is given."""
+    return open_input(source.path, window, f=demuxer_of(source), **options)
 
 
 def treat(
@@ -109,7 +109,7 @@ def pixel_format(bit_depth: int) -> str:
 
 def extract_windows(
     program: str,
-    source: Path,
+    source: Source,
     windows: Sequence[Window],
     treatment: Treatment,
     target: Path,
@@ -123,7 +123,7 @@ def extract_windows(
     for window in windows:
         # A little more is read than needed, then counted: a window is an exact frame number.
         padded = Window(window.start, window.duration + 0.5)
-        video = treat(open_input(source, padded).video, treatment, pixel_format=chosen)
+        video = treat(open_source(source, padded).video, treatment, pixel_format=chosen)
         parts.append(video.filter("trim", end_frame=frames).filter("setpts", "PTS-STARTPTS"))
     video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
     return finish(program, video.output(f"file:{target}", **LOSSLESS))

@@ -213,7 +213,7 @@ def test_a_batch_in_a_store_equals_one_on_a_disk(
     there, here = tree(files, "out/round"), tree(fsspec.filesystem("file"), str(tmp_path / "local"))
     assert there.keys() == here.keys() - {".pertitle.lock"}
     differ = {name for name in there if there[name] != here[name]}
-    told = ("result.json", "plan.json", "report.html", "index.html", "batch.json", "init.mp4")
+    told = ("result.json", "plan.json", "report.html", "index.html", "batch.json")
     assert all(name.endswith(told) for name in differ), differ
     assert b"data:image" in there["index.html"]
     left = [path.name for path in (tmp_path / "scratch").rglob("*") if path.is_file()]

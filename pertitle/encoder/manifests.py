@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from xml.sax.saxutils import escape
@@ -106,7 +107,7 @@ def tidy_mpd(
     subtitles: Sequence[TextTrack] = (),
     extra_sets: str = "",
 ) -> str:
-    """State measured rates, name subtitles, and write frame rates in lowest terms.
+    """State measured rates, name subtitles, number the sets, write frame rates in lowest terms.
 
     ("12800/512" puzzles some players.)
 
@@ -119,6 +120,9 @@ def tidy_mpd(
         lambda match: f'frameRate="{Fraction(int(match[1]), int(match[2]))}"',
         text,
     )
+    # The packager numbers sets as its threads come by: two runs would differ in nothing else.
+    numbers = count()
+    text = re.sub(r'(?<=<AdaptationSet id=")\d+(?=")', lambda match: str(next(numbers)), text)
     # The packager escapes the slash too, and a server need not take that for one.
     text = re.sub(r"(?<=<BaseURL>)[^<]+", lambda match: match[0].replace("%2F", "/"), text)
     parts = re.split(r"(?=<Representation )", text)

@@ -276,6 +276,8 @@ def packager_command(
         f"--hls_master_playlist_output={MASTER}",
         *(clock if ts else manifest),
         "--hls_playlist_type=VOD",
+        # Else init segments hold the time of day, and no two runs write the same package.
+        "--use_fake_clock_for_muxer",
         "--quiet",
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pertitle.encoder.manifests import (
@@ -74,6 +76,14 @@ def test_the_mpd_states_peaks_and_plain_frame_rates() -> None:
     assert 'id="0" bandwidth="30"' in tidy
     assert 'id="1" bandwidth="7" frameRate="25"' in tidy
     assert 'frameRate="30000/1001"' in tidy
+
+
+def test_sets_are_numbered_as_they_stand() -> None:
+    """Shaka Packager numbers them in the order its threads come by."""
+    made = '<Period id="7"><AdaptationSet id="2"/><AdaptationSet id="0"/><AdaptationSet id="1"/>'
+    tidy = tidy_mpd(made, {})
+    assert re.findall(r'AdaptationSet id="(\d+)"', tidy) == ["0", "1", "2"]
+    assert '<Period id="7">' in tidy
 
 
 def test_media_playlists_are_read_and_damage_is_told() -> None:

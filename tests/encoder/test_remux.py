@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -77,6 +78,32 @@ def test_ffmpeg_packages_in_its_place(
         assert (usual.uri, usual.width, usual.height) == (other.uri, other.width, other.height)
         assert usual.average_bandwidth == pytest.approx(other.average_bandwidth, rel=0.1)
         assert usual.codecs[0].startswith(other.codecs[0])
+
+
+@pytest.mark.parametrize(
+    ("program", "single_file"),
+    [("Shaka Packager", False), ("Shaka Packager", True), ("ffmpeg", False)],
+)
+def test_the_same_tracks_make_the_same_package(
+    made: tuple[list[Rendition], tuple[AudioRendition, ...]], toolbox: Toolbox, tmp_path: Path,
+    program: str, single_file: bool,
+) -> None:  # fmt: skip
+    box = toolbox if program == "Shaka Packager" else replace(toolbox, packager=None)
+    renditions, audio = made
+    packages = []
+    for number in range(8):
+        folder = tmp_path / str(number)
+        package(
+            box, renditions, audio, folder=folder, segment_seconds=1, frame_rate=RATE,
+            single_file=single_file,
+        )  # fmt: skip
+        files = (path for path in folder.rglob("*") if path.is_file())
+        packages.append({path.relative_to(folder): path.read_bytes() for path in files})
+        # Times of day are in whole seconds.
+        time.sleep(0.3)
+    for one in packages[1:]:
+        assert one.keys() == packages[0].keys()
+        assert [name for name in one if one[name] != packages[0][name]] == []
 
 
 def test_a_track_in_one_file_has_the_segments_as_ranges(

@@ -5,8 +5,9 @@
     python benchmarks/cluster_scaling.py OUT --titles 20,200
     python benchmarks/cluster_scaling.py OUT --measure films/ --workers 1,2
 
-The titles of a delivered batch are repeated, in an order shuffled by the seed, and given to workers
-as Dask does: each takes the next one when it is free. Workers on machines of their own do not slow
+The titles of a delivered batch are repeated and given to workers as Dask does: each takes the next
+one when it is free. How long the last ones keep a few workers busy depends on the order: the table
+has the mean of many shuffled ones. Workers on machines of their own do not slow
 one another down, which the simulation takes for granted. With ``--measure`` a batch of these videos
 is really delivered, on local workers of one thread each with one thread an encode, without a cache.
 """
@@ -21,10 +22,13 @@ import random
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pertitle.options import Options
 from pertitle.pipeline import run_batch
 from pertitle.serial import read_json
+
+ORDERS = 100
 
 
 def durations(out: Path) -> list[float]:
@@ -41,12 +45,24 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
     return max(free)
 
 
+def simulated(known: Sequence[float], titles: int, workers: int) -> float:
+    """Mean makespan of ``ORDERS`` shuffled orders of known titles, repeated to that many."""
+    seconds = list(itertools.islice(itertools.cycle(known), titles))
+    shuffled = random.Random(1)
+    total = 0.0
+    for _ in range(ORDERS):
+        shuffled.shuffle(seconds)
+        total += makespan(seconds, workers)
+    return total / ORDERS
+
+
 def measured(videos: Sequence[str], workers: int) -> float:
     """Wall seconds of a real batch on so many local workers."""
     import distributed
 
+    local: Any = distributed.LocalCluster
     with (
-        distributed.LocalCluster(
+        local(
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
         tempfile.TemporaryDirectory(prefix="pertitle-scaling-") as out,
@@ -74,7 +90,6 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="output folder of a delivered batch")
     parser.add_argument("--titles", type=numbers, default=[20, 200], help="default 20,200")
     parser.add_argument("--workers", type=numbers, default=[1, 2, 4, 8], help="default 1,2,4,8")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--measure", nargs="+", metavar="VIDEO", help="deliver these for real")
     arguments = parser.parse_args()
     known = durations(arguments.out)
@@ -83,10 +98,8 @@ def main() -> None:
     mean = sum(known) / len(known)
     print(f"{len(known)} titles: {mean:.0f} s on average, {min(known):.0f} to {max(known):.0f} s")
     for count in arguments.titles:
-        seconds = list(itertools.islice(itertools.cycle(known), count))
-        random.Random(arguments.seed).shuffle(seconds)
         print(f"\n{count} titles, simulated\n")
-        table({workers: makespan(seconds, workers) for workers in arguments.workers})
+        table({workers: simulated(known, count, workers) for workers in arguments.workers})
     if arguments.measure:
         print(f"\n{' '.join(arguments.measure)}, measured on {os.cpu_count()} cores\n")
         table({workers: measured(arguments.measure, workers) for workers in arguments.workers})

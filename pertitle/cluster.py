@@ -14,9 +14,10 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from pertitle import events
 from pertitle.errors import Cancelled, ToolError, UsageError
@@ -110,6 +111,16 @@ def _outcome(title: Title, future: Any) -> Outcome:
     return from_json(TitleFailure, data)
 
 
+def threads_beside(threads: Mapping[str, int], address: str) -> int:
+    """Threads of all workers on the machine of one: as many titles share its cores and memory.
+
+    Args:
+        threads: of each worker, by address, such as ``tcp://10.0.0.1:40001``.
+    """
+    here = urlsplit(address).hostname
+    return sum(count for other, count in threads.items() if urlsplit(other).hostname == here)
+
+
 def deliver_here(
     named: Any, out: str, options: Any, topic: str, keep_work: bool
 ) -> tuple[str, Any]:
@@ -127,7 +138,8 @@ def deliver_here(
     chosen = from_json(Options, options)
     stop = Stop()
     ended = threading.Event()
-    halt = distributed.Event(topic, client=distributed.get_client())
+    client = distributed.get_client()
+    halt = distributed.Event(topic, client=client)
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
@@ -139,7 +151,7 @@ def deliver_here(
         # As text: what carries events makes tuples of lists.
         worker.log_event(topic, json.dumps([type(event).__name__, to_json(event)]))
 
-    slots = worker.state.nthreads
+    slots = threads_beside(client.nthreads(), worker.address)
     threads = max(1, (os.cpu_count() or 1) // slots)
     toolbox = toolbox_for(chosen, stop, threads=threads, jobs=slots)
     recorder = Recorder(toolbox.runner, stop)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pertitle import events
+from pertitle.cluster import threads_beside
 from pertitle.errors import UsageError
 from pertitle.pipeline import run_batch
 from pertitle.results import BatchResult
@@ -57,6 +58,12 @@ def test_a_killed_worker_costs_its_task_only(make_clip: MakeClip, tmp_path: Path
     assert once.locked()
     assert _delivered(remote) == _delivered(local)
     assert {type(event) for event in seen} >= {events.Analysed, events.RenditionDone}
+
+
+def test_workers_of_one_machine_share_its_cores() -> None:
+    threads = {"tcp://10.0.0.1:4001": 1, "tcp://10.0.0.1:4002": 2, "tls://10.0.0.2:4001": 4}
+    assert threads_beside(threads, "tcp://10.0.0.1:4002") == 3
+    assert threads_beside(threads, "tls://10.0.0.2:4001") == 4
 
 
 def test_a_scheduler_that_does_not_answer_is_told(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -358,28 +358,30 @@ def plan(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return document
 
 
-FORGED: tuple[tuple[str, object], ...] = (
-    ("ladders.0.quality_model", "vmaf_v0.6.1:path=/etc/passwd"),
-    ("ladders.0.preset", "fast -i /etc/passwd"),
-    ("ladders.0.codec", "../../etc"),
-    ("options.encode.quality_model", "x\\:log_path=/tmp/owned"),
-    ("options.encode.segment_seconds", 1e-6),
-    ("options.encode.vbv_ratio", 1e300),
-    ("options.encode.display.width", 10**9),
-    ("source.container", "lavfi"),
-    ("source.container", "concat"),
-    ("source.path", "a\0b"),
-    ("source.duration", 1e18),
-    ("source.video.primaries", "bt709,movie=/etc/passwd"),
-    ("analysis.treatment.frame_rate", "1000000000/1"),
-    ("analysis.treatment.size.height", 10**9),
-    ("analysis.digest.0.duration", 1e12),
+FORGED: tuple[tuple[str, object, str], ...] = (
+    ("ladders.0.quality_model", "vmaf_v0.6.1:path=/etc/passwd", "is not a name"),
+    ("ladders.0.preset", "fast -i /etc/passwd", "is not a name"),
+    ("ladders.0.codec", "../../etc", "unknown codec"),
+    ("ladders.0.rungs.0.width", 10**9, "is not valid"),
+    ("ladders.0.rungs.0.crf", 1e9, "is not valid"),
+    ("options.encode.quality_model", "x\\:log_path=/tmp/owned", "is not a name"),
+    ("options.encode.segment_seconds", 1e-6, "segment_seconds 1e-06 is not between"),
+    ("options.encode.vbv_ratio", 1e300, "vbv_ratio 1e.300 is not between"),
+    ("options.encode.display.width", 10**9, "is not a picture size"),
+    ("source.container", "lavfi", "not a video container format"),
+    ("source.container", "concat", "not a video container format"),
+    ("source.path", "a\0b", "not a path"),
+    ("source.duration", 1e18, "duration 1e.18 is not between"),
+    ("source.video.primaries", "bt709,movie=/etc/passwd", "is not a name"),
+    ("analysis.treatment.frame_rate", "1000000000/1", "frame rate 1e.09 is not between"),
+    ("analysis.treatment.size.height", 10**9, "is not a picture size"),
+    ("analysis.digest.0.duration", 1e12, "digest 1e.12 is not between"),
 )
 
 
-@pytest.mark.parametrize(("place", "value"), FORGED)
+@pytest.mark.parametrize(("place", "value", "said"), FORGED)
 def test_a_forged_plan_is_refused(
-    place: str, value: object, plan: dict[str, Any], tmp_path: Path
+    place: str, value: object, said: str, plan: dict[str, Any], tmp_path: Path
 ) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(plan))
@@ -392,7 +394,7 @@ def test_a_forged_plan_is_refused(
     assert last in inner
     inner[last] = value
     file.write_text(json.dumps(forged))
-    with pytest.raises(PertitleError):
+    with pytest.raises(PertitleError, match=said):
         read_plan(file)
 
 

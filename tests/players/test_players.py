@@ -26,7 +26,6 @@ from pertitle.encoder.grid import gop_frames
 from pertitle.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 
-HERE = Path(__file__).parent
 PLAYERS = ("hls.js", "dash.js", "shaka-dash", "shaka-hls")
 
 pytestmark = pytest.mark.skipif(
@@ -34,24 +33,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def players(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the script and the players' packages."""
-    for program in ("node", "npm", "chromium"):
-        assert shutil.which(program), f"{program} is not installed"
-    folder = tmp_path_factory.mktemp("players")
-    for name in ("package.json", "play.mjs"):
-        shutil.copy(HERE / name, folder)
-    subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"],
-        cwd=folder, check=True, timeout=300,
-    )  # fmt: skip
-    return folder
-
-
 @pytest.fixture(scope="module", params=["one codec", "two codecs", "ffmpeg"])
 def played(
-    request: pytest.FixtureRequest, players: Path, toolbox: Toolbox, real_clip: Path,
+    request: pytest.FixtureRequest, browser_checks: Path, toolbox: Toolbox, real_clip: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[str, dict[str, dict[str, object]]]:  # fmt: skip
     """A kind of package of the real clip, played twice over, and what each player says of it."""
@@ -90,7 +74,7 @@ def played(
     done = subprocess.run(
         ["node", "play.mjs", str(folder / "package"), "--chromium",
          shutil.which("chromium") or ""],
-        cwd=players, capture_output=True, text=True, timeout=500, check=False,
+        cwd=browser_checks, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr
     results: dict[str, dict[str, object]] = json.loads(done.stdout)

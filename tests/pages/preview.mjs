@@ -20,6 +20,7 @@ const browser = await chromium.launch({
     '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required'],
 });
 const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
+page.setDefaultTimeout(90_000); // a busy machine takes its time
 const seen = { problems: [], hosts: [] };
 page.on('console', (message) => {
   if (['error', 'warning'].includes(message.type())) seen.problems.push(message.text());
@@ -31,27 +32,37 @@ page.on('request', (request) => {
 });
 await page.goto(address);
 await page.waitForFunction(
-  () => ['a', 'b'].every((id) => document.getElementById(id).readyState >= 3), null, { timeout: 30000 },
+  () => ['a', 'b'].every((id) => document.getElementById(id).readyState >= 3),
 );
 seen.options = await page.locator('#rung-a option').allTextContents();
 seen.sizes = await page.evaluate(() => ['a', 'b'].map((id) => document.getElementById(id).videoWidth));
 
 await page.locator('#play').click();
-await page.waitForFunction(() => document.getElementById('a').currentTime > 1, null, { timeout: 30000 });
+await page.waitForFunction(() => document.getElementById('a').currentTime > 1);
 await page.locator('#play').click();
 seen.paused = await page.evaluate(() => ['a', 'b'].every((id) => document.getElementById(id).paused));
 
-// The frame that each side really shows, by its time stamp.
-const shown = () => page.evaluate(() => Promise.all(['a', 'b'].map((id) => new Promise((done) => {
+// The frame that each side really shows, by its time stamp: the last one before the wanted time.
+const shown = async () => {
+  await page.waitForFunction((ids) => ids.every((id) => {
+    const video = document.getElementById(id);
+    const late = video.currentTime - video.dataset.shown;
+    return !video.seeking && late >= 0 && late < 0.04;
+  }), ['a', 'b']);
+  return page.evaluate(() => ['a', 'b'].map((id) => Number(document.getElementById(id).dataset.shown)));
+};
+await page.evaluate(() => ['a', 'b'].forEach((id) => {
   const video = document.getElementById(id);
-  video.requestVideoFrameCallback((_, frame) => done(frame.mediaTime));
-  setTimeout(() => done(-1), 5000);
-}))));
+  const note = (_, frame) => {
+    video.dataset.shown = frame.mediaTime;
+    video.requestVideoFrameCallback(note);
+  };
+  video.requestVideoFrameCallback(note);
+}));
 seen.frames = [];
 for (const button of ['#forward', '#forward', '#back']) {
-  const times = shown();
   await page.locator(button).click();
-  seen.frames.push(await times);
+  seen.frames.push(await shown());
 }
 
 await page.locator('#split').focus();
@@ -67,7 +78,7 @@ if (shots) await page.screenshot({ path: path.join(shots, 'preview-1000.png'), f
 const best = await page.locator('#rung-b option').first().getAttribute('value');
 await page.locator('#rung-b').selectOption(best);
 await page.waitForFunction(
-  (before) => document.getElementById('b').videoWidth !== before, seen.sizes[1], { timeout: 30000 },
+  (before) => document.getElementById('b').videoWidth !== before, seen.sizes[1],
 );
 seen.switched = await page.evaluate(() => document.getElementById('b').videoWidth);
 await page.evaluate(axe);

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 import runpy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pertitle.ladder.baselines import APPLE_HLS
 from pertitle.report import chart, saving, timeline, words
 from pertitle.report.corpus_place import share_below
 from pertitle.report.fixed import APPLE, compare_with_fixed
@@ -121,6 +123,20 @@ def test_measured_rungs_move_the_fixed_ladder_too() -> None:
         assert rung.vmaf == pytest.approx(
             example.curve_vmaf(height, rung.bitrate_kbps / 2), abs=0.2
         )
+
+
+def test_the_fixed_ladder_is_the_one_the_documentation_states() -> None:
+    text = (ROOT / "docs/how-it-works.md").read_text("utf-8")
+    for codec, name in (("h264", "H.264"), ("hevc", "HEVC")):
+        (row,) = re.findall(rf"^\| {name} \| (\d.*) \|$", text, re.MULTILINE)
+        stated = [
+            (int(lines), int(kbps))
+            for lines, rates in (part.split(": ") for part in row.split(" · "))
+            for kbps in rates.split(", ")
+        ]
+        assert stated == list(APPLE[codec])
+        judged = [(lines if lines != 240 else 234, kbps) for lines, kbps in APPLE_HLS[codec]]
+        assert judged == [rung for rung in stated if rung[0] <= 1080]
 
 
 def test_no_comparison_for_portrait_or_an_unlisted_codec() -> None:

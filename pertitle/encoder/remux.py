@@ -59,15 +59,40 @@ def segment_track(
     folder.mkdir(parents=True)
     track = commands.open_input(path.absolute())["v:0" if video else "a:0"]
     kind = _TS if ts else _FMP4
+    # Sound starts with packets that prime the decoder and lie before 0. Left to itself, the muxer
+    # moves all of it until they do not: late by them, and longer than the picture.
+    still = {} if video or ts else {"avoid_negative_ts": "disabled"}
     output = track.output(
         PLAYLIST, f="hls", hls_time=f"{segment_seconds:.6f}", hls_playlist_type="vod",
-        hls_flags="independent_segments", start_number=1, c="copy", **kind,
+        hls_flags="independent_segments", start_number=1, c="copy", **kind, **still,
     )  # fmt: skip
     # In its own folder and by plain names: the muxer expands what looks like a pattern.
     argv = commands.finish(toolbox.ffmpeg, output)
     toolbox.runner.run(argv, limits=toolbox.limits(), cwd=folder.absolute())
     if video and not ts:
         _write_iframes(folder)
+    elif not ts:
+        _shorten_first(folder)
+
+
+def _shorten_first(folder: Path) -> None:
+    """Take the time before 0 off the first segment's length: it is not heard."""
+    playlist = folder / PLAYLIST
+    text = playlist.read_text("utf-8")
+    listed = read_media_playlist(text)
+    first = listed.segments[0][1]
+    data = io.BytesIO(listed.init_bytes(folder) + listed.segment_bytes(folder, 0))
+    try:
+        with av.open(data, "r", format="mp4") as container:
+            packet = next(container.demux(container.streams.audio[0]))
+            start = float((packet.pts or 0) * (packet.time_base or 0))
+    except (av.error.FFmpegError, StopIteration, IndexError) as error:
+        raise DeliveryError(f"{folder.name} cannot be read back: {error}") from error
+    if start < 0:
+        lines = text.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("#EXTINF:"))
+        lines[at] = f"#EXTINF:{first + start:.6f},"
+        playlist.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _write_iframes(folder: Path) -> None:

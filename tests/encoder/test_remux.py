@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import stat
 import time
@@ -9,13 +10,14 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from mpegdash.parser import MPEGDASHParser
 
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
-from pertitle.encoder.manifests import read_master
+from pertitle.encoder.manifests import read_master, read_media_playlist
 from pertitle.errors import DeliveryError
 from pertitle.results import AudioRendition, Rendition
 from pertitle.tools import Toolbox
@@ -56,7 +58,8 @@ def test_ffmpeg_packages_in_its_place(
 ) -> None:  # fmt: skip
     renditions, audio = made
     found = replace(toolbox, packager=None if missing else broken(tmp_path))
-    texts, counts, spans = [], [], []
+    texts, counts, spans, starts = [], [], [], []
+    picture = float(renditions[0].frames / RATE)
     for name, box in (("usual", toolbox), ("other", found)):
         folder = tmp_path / f"{name} %d"
         finished = package(
@@ -72,6 +75,20 @@ def test_ffmpeg_packages_in_its_place(
             for one in mpd.periods[0].adaptation_sets for row in one.representations
         ])  # fmt: skip
         assert not (folder / "segments/half").exists()
+        # Sound is heard from 0 to the end of the picture, whatever primes its decoder.
+        (sound,) = folder.glob("segments/audio-*")
+        listed = read_media_playlist((sound / "playlist.m3u8").read_text("utf-8"))
+        assert sum(seconds for _, seconds in listed.segments) == pytest.approx(picture, abs=2e-3)
+        (clock,) = (
+            row.segment_templates[0].segment_timelines[0]
+            for one in mpd.periods[0].adaptation_sets for row in one.representations
+            if row.mime_type == "audio/mp4" or one.mime_type == "audio/mp4"
+        )  # fmt: skip
+        ticks = sum(entry.d * ((entry.r or 0) + 1) for entry in clock.Ss)
+        assert ticks / audio[0].sample_rate == pytest.approx(picture, abs=2e-3)
+        with av.open(io.BytesIO(listed.init_bytes(sound) + listed.segment_bytes(sound, 0))) as file:
+            starts.append(next(file.demux(file.streams.audio[0])).pts)
+    assert starts[0] == starts[1] < 0
     assert counts[0] == counts[1]
     assert spans[0] == spans[1]
     for usual, other in zip(texts[0][0], texts[1][0], strict=True):

@@ -84,7 +84,7 @@ def test_nothing_goes_wrong_and_nothing_else_is_asked(seen: dict[str, Any]) -> N
 
 def test_every_rung_can_be_chosen(seen: dict[str, Any]) -> None:
     assert len(seen["options"]) == 4  # three rungs and the automatic choice
-    assert seen["options"][0].startswith("1280×720, ")
+    assert seen["options"][0].startswith("H.264 1280×720, ")
     assert seen["sizes"] == [1280, 320]
     assert seen["switched"] == 1280
 

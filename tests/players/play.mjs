@@ -101,7 +101,8 @@ async function playInPage([kind, address]) {
   };
   video.addEventListener('error', () => errors.push(`video: ${video.error?.message}`));
   let ended = null;
-  video.addEventListener('ended', () => { ended = video.currentTime; });
+  const end = () => { ended ??= video.currentTime; };
+  video.addEventListener('ended', end);
 
   const adapters = {
     'hls.js': async () => {
@@ -143,6 +144,9 @@ async function playInPage([kind, address]) {
         streaming: { abr: { autoSwitchBitrate: { video: false } } },
       });
       player.on('error', (event) => errors.push(`dash.js ${event.error?.message ?? event.error}`));
+      // Where dash.js sees the last picture's end before the browser does, it stops the video there
+      // and says so itself; the browser's event then never comes.
+      player.on('playbackEnded', end);
       player.initialize(video, address, false);
       let ready = false;
       player.on('streamInitialized', () => { ready = true; });
@@ -189,51 +193,43 @@ async function playInPage([kind, address]) {
   const heights = player.rungs();
   const seen = [];
   try {
+    // Shaka Player places subtitles of HLS when it next loads a segment, so they are wanted first.
+    const titled = player.subtitles();
     await video.play();
     await until('start', () => video.currentTime > 0.1);
     const duration = video.duration;
-    for (let i = 0; i < heights.length; i += 1) {
-      if (video.ended || video.currentTime > duration - 1.5) video.currentTime = 0.1;
-      player.select(i);
-      await until(`rung ${i}`, () => player.current() === i && video.videoHeight === heights[i]);
-      const before = video.currentTime;
-      if (video.paused) await video.play();
-      await until(`playing rung ${i}`, () => video.ended || video.currentTime > before + 0.1
-        || video.currentTime < before);
-      seen.push(video.videoHeight);
-    }
     let shown = '';
-    if (player.subtitles()) {
-      video.currentTime = 0.6;
-      if (video.paused) await video.play();
+    if (titled) {
       await until('subtitles', () => [...video.textTracks].some((track) => {
-        const cue = track.activeCues?.[0];
-        if (cue) shown = cue.text;
+        shown = track.activeCues?.[0]?.text ?? '';
         return shown !== '';
       }));
     }
-    for (const place of [0.75, 0.2, 0.6]) {
-      video.currentTime = place * duration;
-      if (video.paused) await video.play();
-      await until(`seek to ${place}`, () => !video.seeking && video.currentTime > place * duration
-        && video.currentTime < place * duration + 2);
+    for (let i = 0; i < heights.length; i += 1) {
+      player.select(i);
+      await until(`rung ${i}`, () => {
+        // Too late for the last segments: the rung shows from the start.
+        if (video.ended || video.currentTime > duration - 2) {
+          video.currentTime = 0.1;
+          if (video.paused) video.play();
+        }
+        return player.current() === i && video.videoHeight === heights[i];
+      });
+      const before = video.currentTime;
+      await until(`playing rung ${i}`, () => video.currentTime > before + 0.1);
+      seen.push(video.videoHeight);
     }
-    // At the very end dash.js 5.2 sometimes sees a seek to the duration and takes it back half a
-    // second (`seekDurationBackoff`), while the browser has paused the video for having ended:
-    // it then stands there. Like a viewer we press play again, and the end must come.
+    for (const place of [0.75 * duration, 0.2 * duration, duration - 2]) {
+      video.currentTime = place;
+      if (video.paused) await video.play();
+      await until(`seek to ${place}`, () => !video.seeking && video.currentTime > place);
+    }
     ended = null;
-    let resumed = 0;
-    await until('end', () => {
-      if (ended === null && video.paused && !video.ended && resumed < 3) {
-        resumed += 1;
-        video.play();
-      }
-      return ended !== null;
-    }, 30 + 4 * duration);
+    await until('end', () => ended !== null);
     if (errors.length) throw new Error(errors.join('; '));
     const quality = video.getVideoPlaybackQuality();
     return {
-      ok: true, heights, seen, shown, duration, ended, resumed,
+      ok: true, heights, seen, shown, duration, ended,
       frames: quality.totalVideoFrames, dropped: quality.droppedVideoFrames,
       corrupted: quality.corruptedVideoFrames, seconds: (performance.now() - began) / 1000, past,
     };

@@ -1,6 +1,6 @@
 """Real players play a real package: hls.js, dash.js and Shaka Player in headless Chromium.
 
-Needs node, npm and Chromium, and most of a minute, so it runs only with ``PERTITLE_PLAYERS=1``.
+Needs node, npm and Chromium, and two minutes, so it runs only with ``PERTITLE_PLAYERS=1``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from pertitle.encoder import (
 )
 from pertitle.encoder.codecs import codec_named
 from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.storyboard import Storyboard
+from pertitle.results import AudioRendition, Rendition
 from pertitle.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 
@@ -33,12 +36,20 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=["one codec", "two codecs", "ffmpeg"])
-def played(
-    request: pytest.FixtureRequest, browser_checks: Path, toolbox: Toolbox, real_clip: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[str, dict[str, dict[str, object]]]:  # fmt: skip
-    """A kind of package of the real clip, played twice over, and what each player says of it."""
+@dataclass(frozen=True)
+class Made:
+    """Renditions of the real clip, played twice over, its sound, subtitles and storyboard."""
+
+    h264: tuple[Rendition, ...]
+    av1: tuple[Rendition, ...]
+    audio: tuple[AudioRendition, ...]
+    subtitles: SubtitleRendition
+    storyboard: Storyboard
+    rate: Fraction
+
+
+@pytest.fixture(scope="module")
+def made(toolbox: Toolbox, real_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("title")
     clip = folder / "twice.mp4"
     toolbox.runner.run(
@@ -46,34 +57,43 @@ def played(
          "-c", "copy", f"file:{clip}"]
     )  # fmt: skip
     analysis = analysis_of(clip)
-    encoded = list(encode_renditions(
-        toolbox, analysis,
-        [rung(854, 480, 26, 900), rung(640, 360, 26, 400), rung(320, 180, 28, 120)],
-        codec=codec_named("h264"), preset="ultrafast", segment_seconds=2, vbv_ratio=3,
-        folder=folder,
-    ))  # fmt: skip
-    if request.param == "two codecs":
-        encoded += encode_renditions(
-            toolbox, analysis, [rung(854, 480, 40, 900), rung(320, 180, 44, 120)],
-            codec=codec_named("av1"), preset="12", segment_seconds=2, vbv_ratio=3, folder=folder,
-        )  # fmt: skip
-    if request.param == "ffmpeg":
-        toolbox = replace(toolbox, packager=None)
-    audio = encode_audio(toolbox, analysis, frames=encoded[0].frames, folder=folder)
+    rungs = {
+        "h264": [rung(854, 480, 26, 900), rung(640, 360, 26, 400), rung(320, 180, 28, 120)],
+        "av1": [rung(854, 480, 40, 900), rung(320, 180, 44, 120)],
+    }
+    encoded = {
+        codec: encode_renditions(
+            toolbox, analysis, rungs[codec], codec=codec_named(codec), preset=preset,
+            segment_seconds=2, vbv_ratio=3, folder=folder,
+        )
+        for codec, preset in (("h264", "ultrafast"), ("av1", "12"))
+    }  # fmt: skip
+    h264, av1 = (tuple(rendition_of(one) for one in encoded[codec]) for codec in ("h264", "av1"))
     cues = folder / "cues.vtt"
     cues.write_text("WEBVTT\n\n00:00:00.500 --> 00:00:09.000\nA rabbit\n", encoding="utf-8")
+    rate = analysis.treatment.frame_rate
+    board = make_storyboard(
+        toolbox, h264[2], gop=gop_frames(2, rate), frame_rate=rate, folder=folder / "board"
+    )
+    audio = encode_audio(toolbox, analysis, frames=h264[0].frames, folder=folder)
+    return Made(h264, av1, audio, SubtitleRendition(cues, 2, "eng", "English", 1), board, rate)
+
+
+@pytest.fixture(scope="module", params=["one codec", "two codecs", "ffmpeg"])
+def played(
+    request: pytest.FixtureRequest, browser_checks: Path, toolbox: Toolbox, made: Made,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[str, dict[str, dict[str, object]]]:  # fmt: skip
+    """A kind of package, and what each player says of it."""
+    folder = tmp_path_factory.mktemp("package")
     package(
-        toolbox, [rendition_of(one) for one in encoded], audio, folder=folder / "package",
-        segment_seconds=2, frame_rate=analysis.treatment.frame_rate,
-        subtitles=[SubtitleRendition(cues, 2, "eng", "English", 1)],
-        storyboard=make_storyboard(
-            toolbox, rendition_of(encoded[2]), gop=gop_frames(2, analysis.treatment.frame_rate),
-            frame_rate=analysis.treatment.frame_rate, folder=folder / "board",
-        ),
+        replace(toolbox, packager=None) if request.param == "ffmpeg" else toolbox,
+        [*made.h264, *(made.av1 if request.param == "two codecs" else ())], made.audio,
+        folder=folder, segment_seconds=2, frame_rate=made.rate, subtitles=[made.subtitles],
+        storyboard=made.storyboard,
     )  # fmt: skip
     done = subprocess.run(
-        ["node", "play.mjs", str(folder / "package"), "--chromium",
-         shutil.which("chromium") or ""],
+        ["node", "play.mjs", str(folder), "--chromium", shutil.which("chromium") or ""],
         cwd=browser_checks, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr

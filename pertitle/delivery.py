@@ -284,7 +284,10 @@ def _attempt(
 ) -> None:
     """Encode the next version of some rungs and measure them."""
 
-    heights = ", ".join(f"{t.next.height}p" for t in tracks if t.next is not None)
+    lines = [t.next.height for t in tracks if t.next is not None]
+    heights = ", ".join(f"{n}p" for n in lines)
+    if len(lines) > 3:
+        heights = f"{len(lines)} rungs, {lines[0]}p to {lines[-1]}p"
     heights = f"{codec.name} {heights}" if len(options.encode.codecs) > 1 else heights
     with steps.stage("encoding", 1.0):
         encoded = encode_renditions(

@@ -16,8 +16,8 @@ from pertitle import events
 from pertitle.records import FULL_HD, Analysis
 
 SHARES = {
-    "analysis": 0.06, "probing": 0.40, "encoding": 0.25, "verification": 0.20, "audio": 0.01,
-    "packaging": 0.02, "thumbnails": 0.06,
+    "analysis": 0.06, "probing": 0.30, "encoding": 0.18, "verification": 0.30, "audio": 0.02,
+    "packaging": 0.02, "thumbnails": 0.12,
 }  # fmt: skip
 """Shares of a title's time before any title of the batch is done."""
 DISPLAY_PIXELS = FULL_HD.width * FULL_HD.height
@@ -69,6 +69,7 @@ class Estimate:
         self._began = 0.0
         self._workers = 1
         self._spent: list[dict[str, float]] = []
+        self._reached = 0.0
 
     def handle(self, event: events.Event, now: float) -> None:
         """Take in an event that happened at ``now`` (seconds on any one clock)."""
@@ -103,6 +104,9 @@ class Estimate:
         for entry in self.titles.values():
             if entry.active:
                 entry.share = max(entry.share, self._share(entry))
+        works = self._works()
+        done = sum(works[name] * entry.share for name, entry in self.titles.items())
+        self._reached = max(self._reached, done / (sum(works.values()) or 1.0))
 
     def _entry(self, title: str) -> Progress:
         return self.titles.setdefault(title, Progress())
@@ -140,12 +144,8 @@ class Estimate:
 
     @property
     def share(self) -> float:
-        """How much of the batch's work is done, 0 to 1."""
-        works = self._works()
-        total = sum(works.values())
-        if not total:
-            return 0.0
-        return sum(works[name] * entry.share for name, entry in self.titles.items()) / total
+        """How much of the batch's work is done, 0 to 1; it waits where titles turn out longer."""
+        return self._reached if self.titles else 0.0
 
     def speed(self, now: float) -> float:
         """Seconds of video delivered a second of the batch, counting what is half done by half."""

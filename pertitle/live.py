@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -134,11 +135,11 @@ class LiveView:
     def _rows(self, now: float, width: int) -> Table:
         name_width = 20 if width < 100 else 32
         grid = Table.grid(expand=True, padding=(0, 1, 0, 0))
-        grid.add_column(no_wrap=True, overflow="ellipsis", width=name_width)
+        grid.add_column(no_wrap=True, width=name_width)
         grid.add_column(no_wrap=True, width=12)
         grid.add_column(ratio=1, min_width=6)
         grid.add_column(no_wrap=True, justify="right", width=4)
-        grid.add_column(no_wrap=True, overflow="ellipsis", width=29 if width < 100 else 44)
+        grid.add_column(no_wrap=True, overflow="ellipsis", width=32 if width < 100 else 44)
         share = 1.0 if self._total and self._finished == self._total else self._estimate.share
         grid.add_row(
             Text(f"{self._finished} of {self._total} done", style="bold"),
@@ -149,7 +150,7 @@ class LiveView:
         )
         active = [(n, e) for n, e in self._estimate.titles.items() if e.active]
         for name, entry in active[:MAX_ROWS]:
-            grid.add_row(*self._row(name, entry, now))
+            grid.add_row(*self._row(shortened(name, name_width), entry, now))
         if len(active) > MAX_ROWS:
             grid.add_row(Text(f"and {len(active) - MAX_ROWS} more", style="dim"))
         return grid
@@ -175,7 +176,7 @@ class LiveView:
         return ", ".join(parts)
 
     def _ladder(self, title: str, ladder: LadderPlan, width: int) -> RenderableType:
-        columns = 44 if width < 100 else 72
+        columns = 40 if width < 100 else 72
         chart = plot(
             [
                 Line([(p.bitrate_kbps, p.vmaf) for p in ladder.hull]),
@@ -186,7 +187,9 @@ class LiveView:
             height=CHART_ROWS,
         )
         count = len(ladder.rungs)
-        lines = [Text(f"{title}: {ladder.codec}, {count} rung{'s' * (count != 1)}", style="bold")]
+        what = f": {ladder.codec}, {count} rung{'s' * (count != 1)}"
+        head = shortened(title, width - columns - 1 - len(what)) + what
+        lines = [Text(head, style="bold")]
         lines += [Text(text) for text in self._landed[-(CHART_ROWS - 2) :]]
         if not self._landed:
             lines += [
@@ -212,6 +215,17 @@ def _measured(rendition: Rendition) -> str:
 def _of(text: str, rendition: Rendition) -> bool:
     """Whether a line of verification tells of this rendition."""
     return text == f"{rendition.rung.height}p VMAF {rendition.verification.vmaf:.1f}"
+
+
+def shortened(name: str, room: int) -> str:
+    """A name in so many columns: titles of a series differ at their ends, so its middle goes."""
+    if cell_len(name) <= room:
+        return name
+    tail = max(1, (room - 1) // 2)
+    while cell_len(name[-tail:]) > (room - 1) // 2 and tail > 1:
+        tail -= 1
+    head = room - 1 - cell_len(name[-tail:])
+    return set_cell_size(name, head) + "…" + name[-tail:]
 
 
 def clock(seconds: float) -> str:

@@ -40,11 +40,14 @@ NOT_RUN = {
     ("delivery.md", "master.m3u8   manifest.mpd"): "a drawing of a folder",
     ("first-ladder.md", "python3 -m venv .venv"): "installs; .ci/run does so",
     ("how-it-works.md", "python docs/render_pictures.py"): "needs Chromium, draws for minutes",
-    ("model.md", "pertitle corpus measure CLIPS"): "placeholders; own-model.md runs the same",
+    ("model.md", "pertitle corpus measure CLIPS"): "takes minutes",
     ("model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
     ("model.md", "python benchmarks/reference_replay.py"): "needs a table from elsewhere",
     ("options.md", "pertitle: pertitle.toml: top-vmf"): "a message; test_cli_settings.py has it",
+    ("own-model.md", "pertitle corpus measure clips/"): "takes minutes",
+    ("own-model.md", "pertitle evaluate table.csv"): "takes minutes; test_training.py evaluates",
     ("own-model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
+    ("own-model.md", "pertitle train table.csv"): "takes minutes; test_training.py trains",
     ("thumbnails.md", '{"version": 1'): "a file, shortened; test_making.py reads a whole one",
 }
 """Blocks that are not executed, by page and beginning, and why."""
@@ -105,29 +108,18 @@ def place(
 
 
 def own_files(folder: Path) -> None:
-    """What the pages take as the reader's own: films, clips with their tables, logs of clicks."""
+    """What the pages take as the reader's own: films and logs of clicks."""
     sample = folder / "samples/titles.mp4"
-    for name in ("film.mp4", "films/my title.mp4", "clips/one.mp4"):
+    for name in ("film.mp4", "films/my title.mp4"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(sample, folder / name)
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
-    measured = _rows(ROOT / "benchmarks/tables/corpus.csv")
-    some = list(dict.fromkeys(r["clip"] for r in measured if r["codec"] == "h264"))[:8]
-    for name, rows in (
-        ("table.csv", measured),
-        ("features.csv", _rows(ROOT / "benchmarks/tables/features.csv")),
-        ("events.csv", list(_clicks(1))),
-        ("new-events.csv", list(_clicks(2))),
-    ):
+    for seed, name in enumerate(("events.csv", "new-events.csv"), 1):
+        rows = list(_clicks(seed))
         with (folder / name).open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, rows[0].keys())
             table.writeheader()
-            table.writerows(r for r in rows if r.get("clip") in (None, *some))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+            table.writerows(rows)
 
 
 def _clicks(seed: int) -> Iterator[dict[str, object]]:

@@ -60,6 +60,15 @@ def _title(
     yield now, events.TitleDone(name, replace(example.title(name), seconds=spent))
 
 
+def test_the_batch_never_goes_back_when_a_title_is_longer_than_its_file_said() -> None:
+    estimate, before = Estimate(), 0.0
+    for now, event in played([10, 10, 600, 10], 1):
+        estimate.handle(event, now)
+        assert estimate.share >= before
+        before = estimate.share
+    assert before == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_the_total_is_right_within_a_quarter_after_a_third(workers: int) -> None:
     log = played([60, 90, 40, 120, 75, 50], workers)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pyte
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from pertitle import events
-from pertitle.live import LiveView
+from pertitle.live import LiveView, shortened
 from pertitle.terminal import LineView
 from tests.report import example
 
@@ -64,6 +65,14 @@ def test_the_board_fits_and_tells_what_goes_on(width: int) -> None:
     assert "verification" in text[1]
     assert any("●" in line for line in text)
     assert any("1080p VMAF 94.9" in line for line in text[2:])
+
+
+def test_titles_of_a_series_are_told_apart() -> None:
+    first, second = (shortened(f"The Very Long Valley, part {n} of many", 20) for n in (1, 2))
+    assert first != second
+    assert [cell_len(text) for text in (first, second)] == [20, 20]
+    assert cell_len(shortened("長い谷の物語、その一、長い谷の物語、その一", 20)) == 20
+    assert shortened("short", 20) == "short"
 
 
 def test_nothing_of_the_board_stays_when_the_run_is_over() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +143,17 @@ def correction(track: Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
     return replace(
         track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
     )
+
+
+def at_half_rate(ladder: LadderPlan, codec: Codec, frame_rate: Fraction) -> LadderPlan:
+    """The ladder with its curves where they are believed to lie for every other picture.
+
+    Args:
+        frame_rate: of all pictures.
+    """
+    shift = codec.half_rate_crf(frame_rate)
+    curves = tuple(replace(point, crf=point.crf + shift) for point in ladder.curves)
+    return replace(ladder, curves=curves)
 
 
 def crf_between(lacked: Mapping[float, float], crf_step: float) -> float | None:

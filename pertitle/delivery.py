@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 import pertitle
 from pertitle import events
 from pertitle.budget import undominated
-from pertitle.correction import Aim, Track, correction
+from pertitle.correction import Aim, Track, at_half_rate, correction
 from pertitle.encoder import (
     EncodedRung,
     Verifier,
@@ -218,7 +218,11 @@ def _renditions(
         chosen = [track for track in tracks if track.target.half_rate == half_rate]
         if chosen:
             analysis = prepared(planned, ladder.dynamic_range, half_rate=half_rate)
-            _bring_onto_target(chosen, analysis, ladder, options, toolbox, space, steps)
+            believed = ladder
+            if half_rate:
+                codec = codec_named(ladder.codec)
+                believed = at_half_rate(ladder, codec, planned.treatment.frame_rate)
+            _bring_onto_target(chosen, analysis, believed, options, toolbox, space, steps)
     # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
     unlike = {track.best[0].path: track for track in reversed(tracks) if track.best is not None}
     done = tuple(

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pertitle
@@ -14,7 +15,7 @@ from pertitle import events
 from pertitle.analysis import analyse
 from pertitle.budget import fit_size
 from pertitle.encoder import DigestProber
-from pertitle.encoder.codecs import Codec, by_reach, delivered_range, prepared
+from pertitle.encoder.codecs import Codec, by_reach, codec_named, delivered_range, prepared
 from pertitle.encoder.thumbnails import SHAPES, make_thumbnails
 from pertitle.errors import ModelError, UsageError
 from pertitle.events import OnEvent, ignore
@@ -22,12 +23,17 @@ from pertitle.inputs import folder_name
 from pertitle.isolation import isolated
 from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder, trained_codec
 from pertitle.options import LadderOptions, Options
-from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, TitlePlan
+from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, Rung, TitlePlan
 from pertitle.results import Thumbnail
 from pertitle.serial import from_json
 from pertitle.tools import find_toolbox
 from pertitle.work import Stop, Work, cache_for, toolbox_for
 from pertitle.workspace import FORMAT, fingerprint, key_of
+
+HALF_RATE_SHARE = 0.7
+"""Bits that every other picture takes, of those of all pictures that look as good."""
+HALF_RATE_DOUBT = 1.2
+"""By so much that share was seen to differ from title to title."""
 
 
 def analyse_title(path: Path, options: Options) -> Analysis:
@@ -112,17 +118,40 @@ def _as_wished(analysis: Analysis, ladders: list[LadderPlan], options: Options) 
     if encode.target_size is not None:
         limit, least = encode.target_size, options.ladder.min_vmaf
         ladders = list(fit_size(analysis, ladders, limit, min_vmaf=least))
-    if encode.half_rate is None or analysis.treatment.frame_rate <= 30:
+    rate = analysis.treatment.frame_rate
+    if encode.half_rate is None or rate <= 30:
         return ladders
+    share = HALF_RATE_SHARE if encode.target_size is None else 1.0
     return [
         replace(
             ladder,
             rungs=tuple(
-                replace(rung, half_rate=rung.height <= encode.half_rate) for rung in ladder.rungs
+                halved(rung, codec_named(ladder.codec), rate, share)
+                if rung.height <= encode.half_rate
+                else rung
+                for rung in ladder.rungs
             ),
         )
         for ladder in ladders
     ]
+
+
+def halved(rung: Rung, codec: Codec, frame_rate: Fraction, share: float = HALF_RATE_SHARE) -> Rung:
+    """The rung with every other picture, as good as those of all pictures would be.
+
+    Args:
+        frame_rate: of all pictures.
+        share: of the bitrate of all pictures.
+    """
+    crf = min(rung.crf + codec.half_rate_crf(frame_rate), codec.crf_range[1])
+    return replace(
+        rung,
+        crf=round(crf, 4),
+        bitrate_kbps=rung.bitrate_kbps * share,
+        bitrate_low_kbps=rung.bitrate_low_kbps * share / HALF_RATE_DOUBT,
+        bitrate_high_kbps=rung.bitrate_high_kbps * share * HALF_RATE_DOUBT,
+        half_rate=True,
+    )
 
 
 def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:

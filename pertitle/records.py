@@ -251,7 +251,7 @@ class Rung:
     """One step of the ladder with what the model expects of it (90 % intervals).
 
     Attributes:
-        half_rate: every other frame is left out; what is expected is that of all frames.
+        half_rate: every other frame is left out; the VMAF is that of the frames shown.
     """
 
     width: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pertitle.correction import (
     MAX_ATTEMPTS,
     Aim,
     Track,
+    at_half_rate,
     corrected_crf,
     correction,
     crf_at_share,
@@ -21,6 +23,7 @@ from pertitle.correction import (
 from pertitle.encoder import EncodedRung
 from pertitle.encoder.codecs import CODECS
 from pertitle.options import EncodeOptions
+from pertitle.planning import HALF_RATE_SHARE, halved
 from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Window
 from pertitle.results import Series, Verification
 
@@ -187,3 +190,16 @@ def test_the_response_is_learnt_from_the_last_two_attempts() -> None:
     assert measured_response(ladder, 360, "bitrate_kbps", {20.0: -1.0, 26.0: 0.5}) == 1.5
     # Noise tells nothing.
     assert measured_response(ladder, 360, "vmaf", {20.0: -1.0, 20.1: -1.2}) == 1.0
+
+
+def test_a_rung_of_half_the_rate_starts_where_its_curve_is_believed_to_be() -> None:
+    ladder, rung = plan()
+    codec, rate = CODECS["h264"], Fraction(50)
+    half = halved(rung, codec, rate)
+    assert (half.crf, half.vmaf, half.half_rate) == (22.4, rung.vmaf, True)
+    assert half.bitrate_kbps == pytest.approx(HALF_RATE_SHARE * rung.bitrate_kbps)
+    assert half.bitrate_low_kbps < half.bitrate_kbps < half.bitrate_high_kbps
+    believed = at_half_rate(ladder, codec, rate)
+    found = corrected_crf(believed, half, wanted=3, crf_range=codec.crf_range, crf_step=0.1)
+    assert found == 19.4
+    assert halved(replace(rung, crf=50.0), codec, rate).crf == codec.crf_range[1]

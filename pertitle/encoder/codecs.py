@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from pertitle.errors import UsageError
 from pertitle.records import Analysis, Source
@@ -36,6 +38,7 @@ class Codec:
         hdr: players of the codec show 10-bit HDR; the others get a tone-mapped picture.
         two_pass: the encoder holds an average bitrate in two passes. SVT-AV1 was seen to crash
             in its second one, and to miss by a factor of two in a single one.
+        duration_power: how the quantiser follows the time a picture is shown; 0 for not at all.
     """
 
     name: str
@@ -46,6 +49,21 @@ class Codec:
     corpus_crfs: tuple[float, ...]
     hdr: bool
     two_pass: bool
+    duration_power: float = 0.0
+
+    def half_rate_crf(self, frame_rate: Fraction) -> float:
+        """How far the CRF goes up so that every other picture keeps its quantiser.
+
+        x264 and x265 quantise a picture the finer the longer it is shown, as they do slow pictures
+        among quick ones: by its duration (10 ms to 1 s) to the power of 0.4, one less than
+        ``qcomp``. Six CRFs double the quantiser.
+
+        Args:
+            frame_rate: of all pictures, frames a second.
+        """
+        short, long = (min(1.0, max(0.01, float(n / frame_rate))) for n in (1, 2))
+        change = 6 * self.duration_power * math.log2(long / short)
+        return round(round(change / self.crf_step) * self.crf_step, 4)
 
     def encoder_options(
         self,
@@ -110,10 +128,8 @@ _CRFS = (17.0, 22.0, 27.0, 32.0, 37.0, 42.0, 47.0)
 CODECS = {
     codec.name: codec
     for codec in (  # from the widest reach down
-        Codec(
-            "h264", "libx264", "medium", (10, 51), 0.1, (17, 22, 27, 32, 37, 42, 47), False, True
-        ),
-        Codec("hevc", "libx265", "medium", (10, 51), 0.1, _CRFS, True, True),
+        Codec("h264", "libx264", "medium", (10, 51), 0.1, _CRFS, False, True, duration_power=0.4),
+        Codec("hevc", "libx265", "medium", (10, 51), 0.1, _CRFS, True, True, duration_power=0.4),
         Codec("av1", "libsvtav1", "8", (10, 63), 1.0, (20, 27, 34, 41, 48, 55, 62), True, False),
     )
 }

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.encoder import check_package, encode_renditions, make_storyboard, package
+from pertitle.encoder import Verifier, check_package, encode_renditions, make_storyboard, package
 from pertitle.encoder.codecs import codec_named, prepared
 from pertitle.encoder.grid import segment_grid
 from pertitle.encoder.pictures import read_pictures
+from pertitle.records import Size
 from pertitle.tools import Toolbox
 from tests.conftest import MakeClip
-from tests.encoder.helpers import analysis_of, rendition_of, rung
+from tests.encoder.helpers import MODEL, analysis_of, rendition_of, rung
 
 MOVING = "testsrc2=s=320x180:r={rate}:d={seconds},noise=alls=12:allf=t:all_seed=1"
 
@@ -98,3 +99,38 @@ def test_the_last_pictures_belong_to_the_segment_before(
         tmp_path / "p", made, renditions, (), segment_seconds=1, frame_rate=rate,
         skipped=grid.skipped, storyboard=board,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "preset"), [("h264", "fast"), ("hevc", "ultrafast")])
+def test_every_other_picture_keeps_its_quality_at_a_higher_crf(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, name: str, preset: str
+) -> None:
+    clip = make_clip(MOVING.format(rate=50, seconds=3), "half.mp4")
+    whole, codec = analysis_of(clip), codec_named(name)
+    higher = codec.half_rate_crf(Fraction(50))
+    assert higher == 2.4
+
+    def vmaf(crf: float, half_rate: bool) -> float:
+        analysis = prepared(whole, "sdr", half_rate=half_rate)
+        folder = tmp_path / f"{half_rate}"
+        folder.mkdir(exist_ok=True)
+        (made,) = encode_renditions(
+            toolbox, analysis, [rung(320, 180, crf, 5000)], codec=codec, preset=preset,
+            segment_seconds=4, vbv_ratio=9, folder=folder,
+        )  # fmt: skip
+        with Verifier(
+            toolbox, analysis, codec=codec, quality_model=MODEL, display=Size(320, 180),
+            scratch=tmp_path,
+        ) as verifier:  # fmt: skip
+            return float(verifier.frame_scores(made.path).mean())
+
+    wanted = vmaf(34, half_rate=False)
+    same, shifted = vmaf(34, half_rate=True), vmaf(34 + higher, half_rate=True)
+    assert abs(shifted - wanted) < 0.5 * abs(same - wanted)
+
+
+def test_a_picture_of_a_hundredth_of_a_second_is_as_fine_as_a_shorter_one() -> None:
+    h264, av1 = codec_named("h264"), codec_named("av1")
+    assert h264.half_rate_crf(Fraction(60000, 1001)) == 2.4
+    assert h264.half_rate_crf(Fraction(120)) == 1.8
+    assert av1.half_rate_crf(Fraction(50)) == 0

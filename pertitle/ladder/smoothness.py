@@ -20,6 +20,10 @@ _T_LENGTH, _T_LEVEL = 1.0, 2.0
 """The same along CRF, in tens."""
 _NATIVE = 0.02
 """What the native picture, which no scaler touched, does not share with the others."""
+_DOUBT = (0.05, 0.1)
+"""How far a title's native picture may lie from what the smaller ones let expect beyond what the
+measured titles showed: log2 bits, and logit quality. Without it a few dozen titles that agree
+make the belief so sure that the native picture is never probed."""
 _ROUGH = 3e-4
 """Relative variance of each node by itself."""
 
@@ -34,6 +38,12 @@ def smooth_correlation(axes: Axes) -> Array:
     along_u = along_u * np.where(native[:, None] == native[None, :], 1.0, 1.0 - _NATIVE)
     both = (_U_LEVEL + along_u) / (_U_LEVEL + 1) * (_T_LEVEL + along_t) / (_T_LEVEL + 1)
     return np.asarray((both + _ROUGH * np.eye(len(u))) / (1 + _ROUGH))
+
+
+def native_doubt(axes: Axes) -> Array:
+    """Covariance of an offset common to all native nodes of an output (:data:`_DOUBT`)."""
+    native = np.repeat(np.arange(len(axes.octaves)) == 0, len(axes.crfs)).astype(np.float64)
+    return np.kron(np.diag(np.square(_DOUBT)), np.outer(native, native))
 
 
 def smoothed(axes: Axes, scatter: Array, titles: float) -> Array:

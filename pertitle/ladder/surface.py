@@ -21,7 +21,7 @@ from pertitle.ladder.coordinates import (
 from pertitle.ladder.gaussian import Learned, Observations, fit_tails, learn, surprise
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
-from pertitle.ladder.smoothness import smooth_correlation, smoothed
+from pertitle.ladder.smoothness import native_doubt, smooth_correlation, smoothed
 from pertitle.ladder.transfer import lend
 
 Array = NDArray[np.float64]
@@ -246,7 +246,7 @@ def fit_surface(
         mean=population.mean,
         directions=population.directions,
         regression=regression,
-        covariance=residual.covariance * tails.scale,
+        covariance=residual.covariance * tails.scale + native_doubt(population.axes),
         untold=_UNTOLD,
         noise=noise,
         tails=tails.freedom,

@@ -127,9 +127,15 @@ def picture_of(out: Path) -> dict[str, str]:
 
 
 def _lines_that_differ(first: Path, second: Path) -> str:
-    if first.suffix not in {".mpd", ".m3u8"} or not (first.exists() and second.exists()):
+    if not (first.exists() and second.exists()):
         return ""
-    before, after = (path.read_text().splitlines() for path in (first, second))
+    if first.name == "plan.json":
+        plans = (timeless(json.loads(path.read_text())) for path in (first, second))
+        before, after = (json.dumps(plan, indent=0).splitlines() for plan in plans)
+    elif first.suffix in {".mpd", ".m3u8"}:
+        before, after = (path.read_text().splitlines() for path in (first, second))
+    else:
+        return ""
     lines = difflib.unified_diff(before, after, n=0)
     changed = [line for line in lines if line[:3] not in ("---", "+++")]
     return ": " + " | ".join(changed)[:400]

@@ -129,11 +129,14 @@ class _Collected:
             for start in starts:
                 if index - start in (0, 1, 3):
                     held[index] = picture
+            if index in (0, 1, 3) and not self._single:
+                held[index] = picture  # damaged windows may end before their first group
             if index - 3 in starts:
                 self._add_group(held, index - 3, 3)
                 held = {i: p for i, p in held.items() if i > index - 3}
         if held and (count < 4 or not self._single):
-            self._add_group(held, min(held), max(held) - min(held))
+            first = min(held)
+            self._add_group(held, first, max(i for i in held if i <= first + 3) - first)
         self.pictures += count
 
     def _add_group(self, held: dict[int, Picture], start: int, distance: int) -> None:

@@ -178,6 +178,13 @@ def test_window_past_the_end_is_refused(make_clip: MakeClip) -> None:
         measure_features(source, [Window(30.0, 1.0)], treated(source))
 
 
+def test_a_window_that_ends_early_is_measured_by_what_is_there(make_clip: MakeClip) -> None:
+    source = probe(make_clip("testsrc2=s=320x180:r=25:d=0.28", "seven.mkv", *LOSSLESS))
+    values = measure_features(source, [Window(0.0, 4.0)], treated(source))
+    assert values["ti_mean"] > math.log2(0.2)
+    assert all(math.isfinite(value) for value in values.values())
+
+
 def test_treated_size_is_what_is_measured(make_clip: MakeClip) -> None:
     source = probe(make_clip(f"testsrc2={SIZE}", "pattern.mkv", *LOSSLESS))
     half = Treatment(source.video.frame_rate, Size(240, 136))

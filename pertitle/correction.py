@@ -170,7 +170,10 @@ def crf_between(lacked: Mapping[float, float], crf_step: float) -> float | None:
     if good is None or poor is None or good >= poor:
         return None
     share = lacked[good] / (lacked[good] - lacked[poor])
-    return round(round((good + share * (poor - good)) / crf_step) * crf_step, 4)
+    wanted = good + share * (poor - good)
+    if poor - good > 1.5 * crf_step:  # there is a step that was not tried
+        wanted = min(max(wanted, good + crf_step), poor - crf_step)
+    return round(round(wanted / crf_step) * crf_step, 4)
 
 
 def measured_response(

@@ -68,6 +68,8 @@ def test_attempts_on_both_sides_of_the_target_narrow_it_down() -> None:
     assert crf_between({20.0: 1.5, 11.0: -3.0, 17.0: 0.6}, 0.1) == 16.0
     assert crf_between({20.0: 1.5, 17.0: 0.4}, 0.1) is None
     assert crf_between({20.0: 0.1, 19.0: -2.0}, 1.0) == 20.0  # no step lies between
+    assert crf_between({63.0: 9.0, 61.0: -2.5}, 1.0) == 62.0  # and here one does
+    assert crf_between({63.0: 0.5, 60.0: -9.0}, 1.0) == 62.0
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,17 @@ from pertitle.records import Source, SourceWarning, Treatment, Window
 SAME_VMAF = 98.0
 SAME_PSNR = 46.0
 """A picture scaled to fewer lines and back that keeps this much carried no more detail."""
-SPECTRAL_FALL = 2.1
-"""Decades of power from 0.2-0.4 to 0.6-0.9 of the highest frequency that an upscale loses;
-natural pictures lose 1 to 2."""
+UPSCALE_SCORE = 1.8
+"""Decades of power from 0.2-0.4 to 0.6-0.9 of the highest frequency, less half of the frequency
+below which lie 98 % of the detail: an upscale falls off steeply after little detail, and natural
+pictures lose 1 to 2 decades after more of it."""
 NEAR_VMAF = 95.0
-NEAR_PSNR = 44.0
+NEAR_PSNR = 42.0
 """What such an upscale keeps at least when it is scaled to its native lines and back: no kernel
 undoes another exactly."""
+KEPT_VMAF = 97.0
+"""Of the lines that keep that, the fewest that keep this are taken for the native ones; where none
+do, the most."""
 UPSCALE_RATIO = 0.7
 """Only detail for at most this share of the lines counts as an upscale: ordinary clips of 720 lines
 often fit in 540, and rungs are not taken away lightly (docs/features.md has the rates)."""
@@ -137,7 +141,7 @@ def _picture_warnings(
 
 
 def native_lines(height: int, features: dict[str, float]) -> int | None:
-    """The fewest lines tried that hold all the picture's detail, None if it needs its own.
+    """The lines, of those tried, that hold all the picture's detail; None if it needs its own.
 
     Plain pictures are never judged: scaling cannot hurt what is not there.
     """
@@ -146,15 +150,21 @@ def native_lines(height: int, features: dict[str, float]) -> int | None:
     tried = {int(name): name for name in LINES if int(name) <= UPSCALE_RATIO * height}
     tried[height // 4 * 2] = "half"
     fall = features["spectrum_mid_mean"] - features["spectrum_top_mean"]
-    upscaled = fall > SPECTRAL_FALL
-    least_vmaf = NEAR_VMAF if upscaled else SAME_VMAF
-    least_psnr = NEAR_PSNR if upscaled else SAME_PSNR
-    same = [
-        lines
+    if fall - features["rolloff_mean"] / 2 > UPSCALE_SCORE:
+        near = _keeping(tried, features, NEAR_VMAF, NEAR_PSNR)
+        return min(_keeping(near, features, KEPT_VMAF, NEAR_PSNR), default=max(near, default=None))
+    return min(_keeping(tried, features, SAME_VMAF, SAME_PSNR), default=None)
+
+
+def _keeping(
+    tried: dict[int, str], features: dict[str, float], vmaf: float, psnr: float
+) -> dict[int, str]:
+    """The numbers of lines that keep this much of the picture."""
+    return {
+        lines: name
         for lines, name in tried.items()
-        if features[f"vmaf_{name}"] >= least_vmaf and features[f"loss_{name}"] >= least_psnr
-    ]
-    return min(same, default=None)
+        if features[f"vmaf_{name}"] >= vmaf and features[f"loss_{name}"] >= psnr
+    }
 
 
 def _standstill_warnings(

@@ -236,7 +236,7 @@ def _failure(title: Title, error: Exception) -> TitleFailure:
         name=title.name,
         path=title.path,
         message=" ".join(message.split()),
-        stage=getattr(error, "stage", "analysis"),
+        stage=getattr(error, "stage", "fetching" if title.url else "analysis"),
         command=failed.command if isinstance(failed, ProcessError) and ran else "",
         log_tail=failed.stderr_tail if isinstance(failed, ProcessError) and ran else "",
     )

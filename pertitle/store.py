@@ -108,16 +108,11 @@ class Store:
         """
         folder, name = space.folder, space.folder.name
         result = (folder / "result.json").read_bytes()
-        if self._read(f"{name}/result.json") == result:
-            return
         apart = {folder / name for name in (*MARKS, "error.log")}
         parts = [path for path in _published(folder) if path not in apart]
         marks = [mark for mark in reversed(MARKS) if (folder / mark).exists()]
         note = space.kept("notes") / f"sent-{hashlib.sha256(result).hexdigest()[:16]}"
         sent = set(note.read_text("utf-8").splitlines()) if note.exists() else set()
-        if set(DELIVERED) <= set(marks) and not sent:  # not for other thumbnails alone
-            for mark in MARKS:
-                self._remove(f"{name}/{mark}")
 
         def put(path: Path) -> None:
             inside = path.relative_to(folder).as_posix()
@@ -128,6 +123,11 @@ class Store:
                     log.write(f"{inside}\n")
 
         with work.stage("uploading", float(len(parts)), "files"):
+            if self._read(f"{name}/result.json") == result:
+                return
+            if set(DELIVERED) <= set(marks) and not sent:  # not for other thumbnails alone
+                for mark in MARKS:
+                    self._remove(f"{name}/{mark}")
             arrived = Parallel(_UPLOADS, backend="threading", return_as="generator_unordered")(
                 delayed(put)(path) for path in parts
             )

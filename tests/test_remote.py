@@ -324,6 +324,7 @@ def test_a_missing_object_or_bucket_fails_its_title_alone(
         "s3://films/absent.mp4: there is no such file or bucket",
         "s3://no-such-bucket/films: there is no such file or bucket",
     }
+    assert {failure.stage for failure in batch.failures} == {"fetching"}
     assert b"no such file" in files.cat_file("out/missing/absent/error.log")
     code = cli.main(["run", str(clips[0]), "-o", "s3://no-such-bucket/out"])
     assert code == cli.EXIT_FAILED

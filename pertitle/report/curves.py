@@ -154,7 +154,8 @@ def _curves(subject: RateQuality, area: chart.Frame) -> Markup:
 
 
 def _hull(subject: RateQuality, area: chart.Frame) -> Markup | None:
-    points = sorted((p.bitrate_kbps, p.vmaf) for p in subject.plan.hull if p.bitrate_kbps > 0)
+    known = sorted((p.bitrate_kbps, p.vmaf) for p in subject.plan.hull if p.bitrate_kbps > 0)
+    points = list(dict(known).items())  # of equal bitrates the best
     if len(points) < 2:
         return None
     return tag("path", d=chart.line([area.place(p) for p in points]), class_="hull",

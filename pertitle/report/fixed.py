@@ -71,7 +71,7 @@ class Comparison:
 
 def curves_by_height(curves: Sequence[CurvePoint]) -> dict[int, list[CurvePoint]]:
     """Points of each height from low to high bitrate; heights from large to small."""
-    ordered = sorted(curves, key=lambda p: (-p.height, p.bitrate_kbps))
+    ordered = sorted(curves, key=lambda p: (-p.height, p.bitrate_kbps, p.vmaf))
     return {height: list(points) for height, points in groupby(ordered, key=lambda p: p.height)}
 
 

@@ -83,14 +83,14 @@ async function use(browser, file) {
       seen.readings.push(await reader.textContent());
     }
     seen.spoken = await reader.getAttribute('aria-valuetext');
-    const plot = page.locator('.wide .rate-quality');
+    const plot = page.locator('.wide .rate-quality').first();
     const dot = plot.locator('circle.real, circle.rung').last();
     await dot.hover({ force: true });
     seen.hovered = await reader.textContent();
   }
   if (await page.locator('[data-switch-layer="real"]').count()) {
-    const plot = page.locator('.wide .rate-quality');
-    const button = page.locator('[data-switch-layer="real"]');
+    const plot = page.locator('.wide .rate-quality').first();
+    const button = page.locator('[data-switch-layer="real"]').first();
     const count = () => plot.locator('circle.real').filter({ visible: true }).count();
     seen.before = await count();
     await button.focus();

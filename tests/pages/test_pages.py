@@ -18,7 +18,7 @@ import pytest
 from pertitle.report import write_batch_report, write_title_report
 from tests.report import example
 
-PAGES = ("title.html", "hostile.html", "bare.html", "batch.html")
+PAGES = ("title.html", "codecs.html", "hostile.html", "bare.html", "batch.html")
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("PERTITLE_PAGES") != "1", reason="set PERTITLE_PAGES=1 to open the reports"
@@ -29,7 +29,8 @@ pytestmark = pytest.mark.skipif(
 def seen(browser_checks: Path) -> dict[str, dict[str, Any]]:
     """What the browser says of each page."""
     folder = browser_checks
-    for name, make in zip(PAGES, (example.title, example.hostile, example.bare), strict=False):
+    makers = (example.title, example.codecs, example.hostile, example.bare)
+    for name, make in zip(PAGES, makers, strict=False):
         result = make()
         example.write_thumbnails(result, folder / "thumbnails")
         write_title_report(result, folder / name, thumbnails_folder=folder / "thumbnails")
@@ -40,7 +41,7 @@ def seen(browser_checks: Path) -> dict[str, dict[str, Any]]:
     keep = ["--shots", str(Path(shots).absolute())] if shots else []
     done = subprocess.run(
         ["node", "check.mjs", "--chromium", shutil.which("chromium") or "", *keep, *PAGES],
-        cwd=folder, capture_output=True, text=True, timeout=500, check=False,
+        cwd=folder, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report: dict[str, dict[str, Any]] = json.loads(done.stdout)

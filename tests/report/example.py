@@ -166,6 +166,18 @@ def title(name: str = "The Long Valley") -> TitleResult:
     )  # fmt: skip
 
 
+def codecs() -> TitleResult:
+    """A title with a ladder in each of two codecs."""
+    plain = title()
+    both = (plain.plan.ladder, replace(plain.plan.ladder, codec="av1"))
+    second = tuple(replace(one, codec="av1") for one in plain.renditions)
+    return replace(
+        plain,
+        plan=replace(plain.plan, ladders=both),
+        renditions=plain.renditions + second,
+    )
+
+
 def hostile() -> TitleResult:
     """A title whose every text is an attempt to break out of the page."""
     plain = title(HOSTILE)

@@ -150,7 +150,7 @@ class LiveView:
         )
         active = [(n, e) for n, e in self._estimate.titles.items() if e.active]
         for name, entry in active[:MAX_ROWS]:
-            grid.add_row(*self._row(shortened(name, name_width), entry, now))
+            grid.add_row(Text(shortened(name, name_width)), *self._row(name, entry, now))
         if len(active) > MAX_ROWS:
             grid.add_row(Text(f"and {len(active) - MAX_ROWS} more", style="dim"))
         return grid
@@ -165,7 +165,7 @@ class LiveView:
         )
         share = f"{min(1.0, entry.done / entry.total):.0%}" if known else ""
         text = Text(self._texts.get(name, ""), style="dim")
-        return Text(name), Text(entry.stage, style="cyan"), bar, share, text
+        return Text(entry.stage, style="cyan"), bar, share, text
 
     def _outlook(self, now: float) -> str:
         left = self._estimate.remaining(now)

@@ -67,6 +67,18 @@ def test_the_board_fits_and_tells_what_goes_on(width: int) -> None:
     assert any("1080p VMAF 94.9" in line for line in text[2:])
 
 
+def test_a_long_title_tells_what_goes_on_too() -> None:
+    screen = Screen(80)
+    name = "A Title That Is Far Too Long For Its Column"
+    with LiveView(screen.console) as view:
+        view.handle(events.BatchStarted((name,)))
+        view.handle(events.StageStarted(name, "verification", 7.0, "rungs"))
+        view.handle(events.StageProgress(name, "verification", 1.0, "1080p VMAF 94.9"))
+        board = screen.console.render_lines(view.board(), pad=False)
+        text = ["".join(segment.text for segment in line) for line in board]
+    assert "1080p VMAF 94.9" in text[1]
+
+
 def test_titles_of_a_series_are_told_apart() -> None:
     first, second = (shortened(f"The Very Long Valley, part {n} of many", 20) for n in (1, 2))
     assert first != second

@@ -25,7 +25,7 @@ from pertitle.ladder import SurfaceModel, TitleContext, load_model, plan_ladder,
 from pertitle.options import LadderOptions, Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, Rung, TitlePlan
 from pertitle.results import Thumbnail
-from pertitle.serial import from_json
+from pertitle.serial import from_json, to_json
 from pertitle.tools import find_toolbox
 from pertitle.work import Stop, Work, cache_for, toolbox_for
 from pertitle.workspace import FORMAT, fingerprint, key_of
@@ -234,9 +234,9 @@ def _ladder(
             if known is not None:
                 with contextlib.suppress(ModelError):
                     return from_json(Probe, known)
-            probe = prober.measure(height, crf)
-            work.cache.put(key, probe)
-            return probe
+            measured = to_json(prober.measure(height, crf))
+            work.cache.put(key, measured)
+            return from_json(Probe, measured)  # to the digit what a later run will read
 
         with prober:
             return plan(measure)

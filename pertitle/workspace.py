@@ -196,8 +196,9 @@ class Workspace:
                 return cast(T, from_json(kind, noted["result"], name))
         note.unlink(missing_ok=True)
         result, more = make()
-        write_json(note, {"key": key, **more, "result": to_json(result)})
-        return result
+        data = to_json(result)
+        write_json(note, {"key": key, **more, "result": data})
+        return cast(T, from_json(kind, data, name))  # to the digit what a later run will read
 
     def kept(self, name: str) -> Path:
         """A folder of intermediate files that a later run may use again."""

@@ -71,6 +71,8 @@ def deliver_title(
     if earlier is not None and not changed:
         if store is not None and here is not None:  # a run was killed while it uploaded
             _hand_over(store, space, work, keep_work=keep_work)
+        # A run may have failed at a title that an earlier one had delivered.
+        (space.folder / "error.log").unlink(missing_ok=True)
         work.emit(events.TitleSkipped(title.name))
         return earlier.result
     before = earlier.inputs if earlier is not None else space.begun()

@@ -96,6 +96,7 @@ def test_events_tell_the_story_in_order(delivered: tuple[Path, list[object]]) ->
 def test_a_second_run_touches_nothing(delivered: tuple[Path, list[object]], clip: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in (delivered[0] / "scene").rglob("*")}
     seen: list[object] = []
+    (delivered[0] / "scene/error.log").write_text("of a run that could not read the source\n")
     batch = pertitle.run([clip], delivered[0], FAST, on_event=seen.append)
     assert batch.ok
     assert len(batch.titles) == 1  # the earlier result is part of the batch
@@ -145,6 +146,16 @@ def test_prediction_alone_spends_no_probe(clip: Path) -> None:
     plan = pertitle.plan(clip, options)
     assert plan.ladder.probes == ()
     assert plan.ladder.rungs[0].height == 180
+
+
+def test_kept_probes_give_the_same_plan_to_the_digit(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERTITLE_CACHE", str(tmp_path))
+    first, again = (pertitle.plan(clip, FAST) for _ in range(2))
+    assert first.ladder.probes
+    assert again.ladder == first.ladder
+    assert again.analysis == first.analysis
 
 
 BAD = {

@@ -61,7 +61,11 @@ def batch_page(batch: BatchResult) -> str:
     total = len(entries) + len(batch.failures)
     heading = f"{words.count(total, 'title')} in {words.seconds(batch.seconds)}"
     body: list[object] = [
-        tag("header", tag("h1", heading), tag("p", tag("span", batch.url or batch.out, class_="path"))),
+        tag(
+            "header",
+            tag("h1", heading),
+            tag("p", tag("span", batch.url or batch.out, class_="path")),
+        ),
         tag(
             "main",
             page.cards(_totals(batch, entries)),

@@ -49,6 +49,7 @@ def source_section(result: TitleResult) -> Markup:
     """Facts of the file, its treatment, its tracks and what was made of them."""
     analysis = result.plan.analysis
     source, video, treatment = analysis.source, analysis.source.video, analysis.treatment
+    package = result.package
     done = []
     if treatment.deinterlace:
         done.append("deinterlaced")
@@ -86,7 +87,8 @@ def source_section(result: TitleResult) -> Markup:
         ("Colour", color),
         ("Marked", ", ".join(flags) or None),
         ("Treatment", ", ".join(done) or "none: frames are encoded as they are"),
-        ("Package", f"HLS {result.package.hls_master}, DASH {result.package.dash_manifest}"),
+        ("Package", f"HLS {package.hls_master}"
+                    + (f", DASH {package.dash_manifest}" if package.dash_manifest else "")),
     ]  # fmt: skip
     return page.section("source", "Source", page.facts(pairs), _tracks(result))
 

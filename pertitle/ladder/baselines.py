@@ -193,7 +193,8 @@ class TreeBaseline:
         predicted = np.array(curves)
         true, kbps, vmaf = [], [], []
         top = min(95.0, float(predicted.max()))
-        for target in np.arange(top, 30.0, -2.0):
+        # A title that it believes to be poor throughout still gets a rung.
+        for target in np.arange(top, min(30.0, top - 1.0), -2.0):
             cost = [rates[np.argmax(c >= target)] if c.max() >= target else np.inf for c in curves]
             pick = int(np.argmin(cost))
             at_rate, at_vmaf = truth.rates[pick][::-1], truth.values[pick][::-1]

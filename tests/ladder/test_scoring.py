@@ -75,6 +75,8 @@ def test_three_measured_crfs_a_height_come_close_to_a_smooth_truth() -> None:
 
 def test_trees_learn_what_they_are_shown() -> None:
     titles: list[TitleTable] = make_titles(12)
+    poor = [replace(title, vmaf=title.vmaf / 5) for title in titles]
+    assert TreeBaseline(poor).score(Truth(poor[0])).rungs > 0
     shown = TreeBaseline(titles).score(Truth(titles[0]))
     unseen = TreeBaseline(titles[6:]).score(Truth(titles[0]))
     assert shown.vmaf_error < unseen.vmaf_error

@@ -20,7 +20,7 @@ from pathlib import Path
 from pertitle.analysis import analyse
 from pertitle.encoder import check_package, encode_audio, encode_renditions, package
 from pertitle.encoder.codecs import codec_named
-from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.grid import gop_frames, segment_grid
 from pertitle.encoder.prober import rung_size
 from pertitle.encoder.renditions import encode_command, vbv_cap
 from pertitle.encoder.title import open_title
@@ -76,7 +76,7 @@ def delivered(toolbox: Toolbox, title: Analysis, folder: Path) -> None:
     )  # fmt: skip
     check_package(
         folder / "package", made, renditions, audio, segment_seconds=SEGMENT_SECONDS,
-        frame_rate=rate,
+        frame_rate=rate, skipped=segment_grid(title.source.duration, rate, SEGMENT_SECONDS).skipped,
     )  # fmt: skip
 
 

@@ -224,7 +224,7 @@ def _renditions(
                 believed = at_half_rate(ladder, codec, planned.treatment.frame_rate)
             _bring_onto_target(chosen, analysis, believed, options, toolbox, space, steps)
     # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
-    unlike = {track.best[0].path: track for track in reversed(tracks) if track.best is not None}
+    unlike = {_spent(track.best[0]): track for track in reversed(tracks) if track.best is not None}
     done = tuple(
         _rendition(track, ladder.dynamic_range) for track in tracks if track in unlike.values()
     )
@@ -234,6 +234,11 @@ def _renditions(
         if aim is Aim.RATE and track in unlike.values() and not track.rate_held:
             steps.emit(events.Notice(steps.name, _rate_missed(track)))
     return done
+
+
+def _spent(encoded: EncodedRung) -> str:
+    """What two rungs that look alike have in common: size and CRF or bitrate, not the cap."""
+    return encoded.path.stem.rpartition("-")[0]
 
 
 def _bring_onto_target(

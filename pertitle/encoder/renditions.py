@@ -240,11 +240,12 @@ def _job(
     )
     size = Size(rung.width, rung.height)
     spent = f"{rung.bitrate_kbps:.0f}k" if two_pass else f"crf{rung.crf:g}"
-    path = folder.absolute() / f"{size}-{codec.name}-{spent}.mp4"
     stat = title.source.path.stat()
     basis = [FORMAT_VERSION, toolbox.version, stat.st_size, stat.st_mtime_ns]
     basis += [repr(title), str(size), sorted(options.items())]
     key = hashlib.sha256(json.dumps(basis, default=str).encode()).hexdigest()
+    # Two rungs may come to one CRF under different caps: neither takes the other's file.
+    path = folder.absolute() / f"{size}-{codec.name}-{spent}-{key[:8]}.mp4"
     return _Job(rung, size, options, path, key)
 
 

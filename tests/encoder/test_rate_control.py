@@ -39,6 +39,25 @@ def test_two_passes_hold_the_average_bitrate(
     assert {path.suffix for path in folder.iterdir()} == {".mp4", ".json"}, "no logs stay behind"
 
 
+def test_rungs_of_one_crf_under_different_caps_have_files_of_their_own(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(MOVING.format(rate=25, seconds=4), "moving.mp4")
+
+    def sizes(*kbps: int) -> dict[int, tuple[Path, int]]:
+        encoded = encode_renditions(
+            toolbox, analysis_of(clip), [rung(320, 180, 20, one) for one in kbps],
+            codec=codec_named("h264"), preset="ultrafast", segment_seconds=2, vbv_ratio=1.2,
+            folder=tmp_path,
+        )  # fmt: skip
+        return {round(e.rung.bitrate_kbps): (e.path, e.path.stat().st_size) for e in encoded}
+
+    together = sizes(3000, 300)
+    assert together[3000][1] > 1.5 * together[300][1]
+    assert sizes(300) == {300: together[300]}, "encoding one again leaves the other alone"
+    assert sizes(3000) == {3000: together[3000]}
+
+
 def test_rungs_of_half_the_rate_are_cut_at_the_same_moments(
     toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
 ) -> None:

@@ -164,24 +164,11 @@ def regret(posterior: Posterior, at: Stake) -> float:
     return float((2 ** np.maximum(0.0, lost.mean()) - 1) * 100)
 
 
-@dataclass(frozen=True)
-class Errors:
-    """Expected absolute errors of the rungs: VMAF points, and per cent of bitrate."""
-
-    vmaf: float
-    rate: float
-
-
-def rung_errors(posterior: Posterior, at: Stake) -> Errors:
-    """How far off the promised quality and bitrate of the rungs are expected to be."""
-    covariance = posterior.covariance * posterior.scale
-    absolute = np.sqrt(2 / np.pi)
-
-    def mean(slopes: Array) -> float:
-        variance = ((slopes @ covariance) * slopes).sum(axis=1)
-        return float(absolute * np.sqrt(np.maximum(0.0, variance)).mean())
-
-    return Errors(mean(at.vmaf_slopes), mean(at.rate_slopes) * 100 * float(np.log(2)))
+def worst_error(posterior: Posterior, at: Stake) -> float:
+    """Expected absolute error, in points, of the VMAF of the rung least is known of."""
+    slopes, covariance = at.vmaf_slopes, posterior.covariance * posterior.scale
+    variance = ((slopes @ covariance) * slopes).sum(axis=1)
+    return float(np.sqrt(2 / np.pi * max(0.0, variance.max())))
 
 
 @dataclass(frozen=True)
@@ -189,11 +176,11 @@ class Weights:
     """What the ladder's errors cost, in per cent of bitrate.
 
     Attributes:
-        vmaf: of one VMAF point of error of a rung's expected quality.
-        rate: of one per cent of error of a rung's expected bitrate.
+        vmaf: of one VMAF point of error of the rungs' expected quality.
+        rate: of one per cent of error of the rungs' expected bitrate.
     """
 
-    vmaf: float = 0.5
+    vmaf: float = 1.0
     rate: float = 0.04
 
 
@@ -208,7 +195,8 @@ def probe_values(
     """What measuring each cell is expected to save, in per cent of bitrate.
 
     The saving has two parts: regret avoided by choosing heights better, and error taken off the
-    quality and bitrate promised for the rungs.
+    quality and bitrate promised for the rungs. That error is their root mean square: a rung that is
+    far off is encoded again, and several that are a little off are not.
 
     Args:
         rows, places: candidates as height rows and CRF columns of the grid.
@@ -241,7 +229,7 @@ def probe_values(
     def sharpened(slopes: Array) -> Array:
         before = np.maximum(0.0, ((slopes @ covariance) * slopes).sum(axis=1))
         left = np.maximum(0.0, before[:, None] - (shift(slopes) ** 2).sum(axis=2))
-        return np.asarray((np.sqrt(before)[:, None] - np.sqrt(left)).mean(axis=0))
+        return np.asarray(np.sqrt(before.mean()) - np.sqrt(left.mean(axis=0)))
 
     octave = 100 * float(np.log(2))
     return np.asarray(

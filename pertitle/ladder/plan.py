@@ -16,8 +16,8 @@ from pertitle.ladder.decision import (
     expected_curves,
     probe_values,
     regret,
-    rung_errors,
     stake,
+    worst_error,
 )
 from pertitle.ladder.grid import Grid
 from pertitle.ladder.posterior import Posterior
@@ -29,13 +29,13 @@ from pertitle.records import CurvePoint, LadderPlan, Probe, RatePoint, Rung, Siz
 Array = NDArray[np.float64]
 Measure = Callable[[int, float], Probe]
 
-_COST_POWER = 0.25
+_COST_POWER = 0.5
 """How much a probe's price (pixels a frame) counts against what it tells."""
 _UNTRAINED = {"preset": 2.0, "quality_model": 4.0}
 """Variance factors for what the model was not trained on."""
-_SURE = 1.0
-"""Probing may stop once the rungs' expected VMAF error is below this many points per per cent of
-the loss tolerance."""
+_SURE = 1.4
+"""Probing may stop once no rung's VMAF is expected to be off by more than this many points per per
+cent of the loss tolerance."""
 
 
 def candidate_heights(options: LadderOptions, source_height: int) -> tuple[int, ...]:
@@ -164,7 +164,7 @@ def next_probe(
     curves = expected_curves(grid, grid.moments(belief))
     at = stake(grid, curves, targets_of(curves, options))
     if probes:
-        sure = rung_errors(belief, at).vmaf < _SURE * options.tolerance
+        sure = worst_error(belief, at) < _SURE * options.tolerance
         if sure and regret(belief, at) < options.tolerance:
             return None
     known = {(p.height, round(p.crf, 3)) for p in probes}

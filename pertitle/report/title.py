@@ -203,11 +203,11 @@ def _delivered_row(planned: Rung, done: Rendition) -> list[object]:
     off: object = words.signed(missed)
     if not done.on_target:
         off = tag("span", words.signed(missed), " off target", class_="bad")
-    worst = f"{check.worst:.1f} at {words.clock(check.worst_window.start)}"
+    at = tag("small", f"at {words.clock(check.worst_window.start)}")
     return [
         f"{done.rung.width}×{done.rung.height}", f"{done.rung.crf:g}", quality, measured, off, rate,
         words.grouped(done.average_kbps), f"{words.signed(rate_missed, 0)} %",
-        words.grouped(done.peak_kbps), worst,
+        words.grouped(done.peak_kbps), tag("span", f"{check.worst:.1f}", " ", at),
         f"{check.vmaf_v1:.1f}", f"{check.xpsnr:.1f} dB", f"{check.cambi:.1f}",
         words.grouped(words.thousand_hours(done.average_kbps)), f"{done.attempts}",
     ]  # fmt: skip

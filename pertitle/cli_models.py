@@ -147,6 +147,10 @@ def add_evaluate(commands: Any) -> None:
     parser.add_argument("--probes", type=probe_counts, default=(0, 1, 2, 4, 8), metavar="N,N,...")
     parser.add_argument("--folds", type=whole(2), default=5, metavar="N", help="default 5")
     parser.add_argument(
+        "--seed", type=whole(0), default=0, metavar="N",
+        help="assign sources to the folds at random; 0, the default, goes by their sizes",
+    )  # fmt: skip
+    parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="draw loss against probes, and calibration (SVG)"
     )
     add_general(parser)
@@ -163,6 +167,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         codecs=tuple(arguments.codec or ["h264"]),
         probes=arguments.probes,
         folds=arguments.folds,
+        seed=arguments.seed,
         plots=arguments.plots,
     )
     if arguments.json:

@@ -53,6 +53,7 @@ def evaluate(
     probes: Sequence[int] = (0, 1, 2, 4, 8),
     folds: int = 5,
     *,
+    seed: int = 0,
     variants: bool = False,
     baselines: bool = True,
     out: Path | None = None,
@@ -66,6 +67,7 @@ def evaluate(
         features: feature table, or None for geometry alone.
         codecs: codecs to evaluate.
         probes: numbers of measured points to report.
+        seed: other than 0, sources are assigned to the folds at random.
         variants: test on altered clips too; they train the models in any case.
         baselines: also run the mean surface, uniform probing and trees.
         out: JSON file to write.
@@ -82,7 +84,12 @@ def evaluate(
     """
     rows = read_table(table)
     known = read_features(features) if features is not None else {}
-    report: dict[str, Any] = {"folds": folds, "rung_step_vmaf": DENSE.vmaf_step, "codecs": {}}
+    report: dict[str, Any] = {
+        "folds": folds,
+        "seed": seed,
+        "rung_step_vmaf": DENSE.vmaf_step,
+        "codecs": {},
+    }
     for codec in codecs:
         titles = titles_of(rows, known, codec)
         relatives = relatives_of(titles, rows, known)
@@ -90,7 +97,8 @@ def evaluate(
         if len(set(groups)) < max(2, folds):
             raise ModelError(f"{len(set(groups))} sources of {codec}: too few for {folds} folds")
         tally = _Tally()
-        for fold, (train, test) in enumerate(GroupKFold(folds).split(titles, groups=groups)):
+        splits = GroupKFold(folds, shuffle=bool(seed), random_state=seed or None)
+        for fold, (train, test) in enumerate(splits.split(titles, groups=groups)):
             learning = [titles[i] for i in train]
             chosen = [titles[i] for i in test if variants or titles[i].name.endswith("/base")]
             held = {titles[i].group for i in test}

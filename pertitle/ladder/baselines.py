@@ -137,6 +137,7 @@ def _plain_score(
     return Score(
         loss=truth.loss(true),
         vmaf_error=float(np.abs(np.array(vmaf) - value).mean()),
+        vmaf_missed=float((np.abs(np.array(vmaf) - value) > 1.0).mean()),
         rate_error=float(np.abs(np.array(kbps) / rate - 1).mean() * 100),
         vmaf_ratios=(),
         rate_ratios=(),

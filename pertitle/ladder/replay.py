@@ -105,6 +105,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, float]:
         "loss_p95": float(np.percentile(loss, 95)),
         "loss_max": float(loss.max()),
         "rung_vmaf_mae": float(np.mean([s.vmaf_error for s in scores])),
+        "rung_vmaf_missed": float(np.mean([s.vmaf_missed for s in scores])),
         "rung_bitrate_error": float(np.mean([s.rate_error for s in scores])),
         "vmaf_coverage": float(np.mean([s.vmaf_covered for s in scores])),
         "bitrate_coverage": float(np.mean([s.rate_covered for s in scores])),

@@ -28,6 +28,7 @@ class Score:
     Attributes:
         loss: BD-rate loss, per cent.
         vmaf_error: mean absolute error of the rungs' promised VMAF, points.
+        vmaf_missed: share of rungs whose promised VMAF is more than a point off.
         rate_error: mean absolute relative error of their promised bitrate, per cent.
         vmaf_ratios, rate_ratios: of each rung, how many half widths of its 90 % interval the truth
             lies from the promise; at most 1 means that the interval holds it.
@@ -36,6 +37,7 @@ class Score:
 
     loss: float
     vmaf_error: float
+    vmaf_missed: float
     rate_error: float
     vmaf_ratios: tuple[float, ...]
     rate_ratios: tuple[float, ...]
@@ -119,6 +121,7 @@ class Truth:
         return Score(
             loss=self.loss(true),
             vmaf_error=float(np.abs(promised - vmaf).mean()),
+            vmaf_missed=float((np.abs(promised - vmaf) > 1.0).mean()),
             rate_error=float(np.abs(kbps / rate - 1).mean() * 100),
             vmaf_ratios=tuple(
                 _ratio(v, r.vmaf_low, r.vmaf, r.vmaf_high) for r, v in zip(rungs, vmaf, strict=True)

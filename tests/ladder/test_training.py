@@ -144,3 +144,14 @@ def test_evaluation_reports_less_loss_for_more_probes_and_draws_it(
     assert {p.name for p in tmp_path.iterdir()} == {
         "report.json", "loss-h264.svg", "calibration-h264.svg",
     }  # fmt: skip
+
+
+def test_sources_may_be_assigned_to_the_folds_at_random(tables: tuple[Path, Path]) -> None:
+    def order(seed: int) -> list[str]:
+        report = evaluate(*tables, ["h264"], probes=(0,), folds=3, baselines=False, seed=seed)
+        return [title["title"] for title in report["codecs"]["h264"]["per_title"]]
+
+    usual, shuffled = order(0), order(1)
+    assert usual != shuffled
+    assert sorted(usual) == sorted(shuffled)
+    assert shuffled == order(1)

@@ -52,7 +52,8 @@ def _add_clips(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variants",
         action="store_true",
-        help="measure each clip in one altered form (grain, denoised, softened, sped up)",
+        help="measure each clip in one altered form (grain, denoised, softened, sped up,"
+        " at twice the frame rate, cut into shots)",
     )
     parser.add_argument("--jobs", type=whole(1), default=2, help="clips at a time (default 2)")
     add_general(parser)

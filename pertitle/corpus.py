@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import ffmpeg
 from joblib import Parallel, delayed
 
 from pertitle.analysis.probe import probe
@@ -46,7 +46,7 @@ class Row:
 
     Attributes:
         clip: file name; ``group`` joins clips of one origin.
-        variant: ``base``, or what was done to the clip before (see ``VARIANTS``).
+        variant: ``base``, or what was done to the clip before (see :data:`VARIANTS`).
         codec, preset: how it was encoded.
         source_width, source_height: upright square-pixel size of the source.
         frame_rate: frames per second, as a fraction.
@@ -83,17 +83,41 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "str": str, "int": int, "float": float, "Fraction": Fraction,
 }  # fmt: skip
 
-VARIANTS: dict[str, Callable[[object], object]] = {
+
+@dataclass(frozen=True)
+class Variant:
+    """A form a clip is measured in.
+
+    Attributes:
+        change: filters its pictures go through.
+        step: one of so many pictures is kept, at the same rate: motion is faster.
+        speed: the clip is played so many times as fast, with all its pictures.
+        shots: pieces from all over the clip, latest first, so that each begins with a cut.
+    """
+
+    change: Callable[[Any], Any] = lambda video: video
+    step: int = 1
+    speed: int = 1
+    shots: int = 1
+
+
+VARIANTS: dict[str, Variant] = {
+    "base": Variant(),
     # Film grain, the same seed for every clip.
-    "grain": lambda v: ffmpeg.filter(v, "noise", alls=14, allf="t", all_seed=7),
-    "denoise": lambda v: ffmpeg.filter(v, "hqdn3d", 6, 4, 9, 6),
+    "grain": Variant(lambda v: v.filter("noise", alls=14, allf="t", all_seed=7)),
+    "denoise": Variant(lambda v: v.filter("hqdn3d", 6, 4, 9, 6)),
     # An upscale passed off as native, as much web video is.
-    "soft": lambda v: ffmpeg.filter(
-        ffmpeg.filter(v, "scale", "trunc(iw/4)*2", "trunc(ih/4)*2", flags="area"),
-        "scale", "iw*2", "ih*2", flags="bicubic",
+    "soft": Variant(
+        lambda v: v.filter("scale", "trunc(iw/4)*2", "trunc(ih/4)*2", flags="area").filter(
+            "scale", "iw*2", "ih*2", flags="bicubic"
+        )
     ),
-    "fast": lambda v: ffmpeg.filter(v, "framestep", 2),
-}  # fmt: skip
+    "fast": Variant(step=2),
+    # 50 and 60 frames a second, which few clips have.
+    "double": Variant(speed=2),
+    "cuts": Variant(shots=4),
+}
+ALTERED = tuple(name for name in VARIANTS if name != "base")
 
 
 def heights_below(source_height: int) -> tuple[int, ...]:
@@ -136,6 +160,22 @@ def _append(path: Path, rows: Iterable[Row]) -> None:
         os.fsync(file.fileno())
 
 
+def _mend(path: Path) -> None:
+    """Drop the job that an interrupted write tore, so that it is measured again."""
+    if path.read_bytes().endswith(b"\n"):
+        return
+    rows = read_table(path)
+    torn = rows and _key(rows[-1])
+    mended = path.with_name(f"{path.name}.mended")
+    mended.unlink(missing_ok=True)
+    _append(mended, (row for row in rows if _key(row) != torn))
+    mended.replace(path)
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row.clip, row.variant, row.codec
+
+
 def groups_of(folder: Path) -> dict[str, str]:
     """Groups from an ``index.csv`` with ``file`` and ``group`` columns, if the folder has one."""
     index = folder / "index.csv"
@@ -161,12 +201,11 @@ def jobs_for(clips: Sequence[Path], codecs: Sequence[str], *, variants: bool = F
     With ``variants`` each clip comes in one altered form (which one depends on its name) in
     place of its own.
     """
-    names = tuple(VARIANTS)
     jobs = []
     for clip in sorted(clips, key=lambda c: hashlib.sha256(c.name.encode()).digest()):
         group = groups_of(clip.parent).get(clip.name, clip.stem)
         pick = int.from_bytes(hashlib.sha256(clip.stem.encode()).digest()[-2:], "big")
-        variant = names[pick % len(names)] if variants else "base"
+        variant = ALTERED[pick % len(ALTERED)] if variants else "base"
         jobs += [Job(clip, group, variant, codec) for codec in codecs]
     return jobs
 
@@ -189,7 +228,8 @@ def measure_table(
     """
     done = set()
     if table.exists():
-        done = {(row.clip, row.variant, row.codec) for row in read_table(table)}
+        _mend(table)
+        done = {_key(row) for row in read_table(table)}
     todo = [job for job in jobs if (job.clip.name, job.variant, job.codec) not in done]
     failed = 0
     parallel = Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
@@ -220,33 +260,40 @@ def corpus_window(source: Source) -> Window:
     return Window((source.duration - duration) / 2, duration)
 
 
+def variant_rate(source: Source, variant: str) -> Fraction:
+    """Frames per second of the altered clip."""
+    return source.video.frame_rate * VARIANTS[variant].speed
+
+
 def extract_variant(toolbox: Toolbox, source: Source, variant: str, target: Path) -> int:
     """Write the window of a clip, altered as the variant says, losslessly; returns frames."""
-    rate = source.video.frame_rate
+    form = VARIANTS[variant]
+    rate = variant_rate(source, variant)
     window = corpus_window(source)
     frames = max(1, round(window.duration * rate))
-    treatment = Treatment(rate, source.size)
-    if variant == "base":
-        argv = commands.extract_windows(
-            toolbox.ffmpeg, source, [window], treatment, target, frames=frames
-        )
-    else:
-        # "fast" drops every other frame, so it starts earlier and reads twice as much.
-        length = min(2 * window.duration if variant == "fast" else window.duration, source.duration)
-        start = min(window.start, source.duration - length)
-        video = commands.treat(
-            commands.open_source(source, Window(start, length + 0.5)).video,
-            treatment,
-            pixel_format="yuv420p",
-        )
-        video = VARIANTS[variant](video)
-        video = commands.scale(ffmpeg.filter(video, "setpts", f"N/({rate})/TB"), source.size)
-        video = video.filter("format", "yuv420p").filter("trim", end_frame=frames)
-        argv = commands.finish(
-            toolbox.ffmpeg,
-            video.output(f"file:{target}", **commands.LOSSLESS, r=str(rate)),
-        )
-    toolbox.runner.run(argv, limits=toolbox.limits(600))
+    # Faster forms read more of the clip, and shots come from all over it, as far as it goes.
+    length = min(window.duration * form.step * form.speed * form.shots, source.duration)
+    piece = length / form.shots
+    start = (source.duration - length) / 2
+    treatment = Treatment(source.video.frame_rate, source.size)
+    video = commands.join_windows(
+        source,
+        [Window(start + i * piece, piece) for i in reversed(range(form.shots))],
+        treatment,
+        frames=max(1, frames * form.step // form.shots),
+    )
+    if form.step > 1:
+        video = video.filter("framestep", form.step)
+    video = commands.number(commands.scale(form.change(video), source.size), rate)
+    # The rate told last is the one the encoder believes: it would repeat the last frame else.
+    video = video.filter("format", commands.pixel_format(8)).filter("fps", str(rate))
+    video = video.filter("trim", end_frame=frames)
+    toolbox.runner.run(
+        commands.finish(
+            toolbox.ffmpeg, video.output(f"file:{target}", **commands.LOSSLESS, r=str(rate))
+        ),
+        limits=toolbox.limits(600),
+    )
     return count_bits(target).frames
 
 
@@ -273,7 +320,7 @@ def _measure_height(
     frames: int,
     height: int,
 ) -> list[Row]:
-    rate = source.video.frame_rate
+    rate = variant_rate(source, job.variant)
     size = source.size if height == source.size.height else source.size.at_height(height)
     targets = [(crf, window_file.with_name(f"{height}-{crf:g}.mkv")) for crf in codec.corpus_crfs]
     argv = commands.encode_crfs(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pertitle.analysis import REGISTRY, measure_features, probe
 from pertitle.analysis.registry import SOURCE_FEATURES
-from pertitle.corpus import Job, corpus_window, extract_variant
+from pertitle.corpus import Job, corpus_window, extract_variant, variant_rate
 from pertitle.errors import ModelError, PertitleError
 from pertitle.records import Source, Treatment, Window
 from pertitle.tools import Toolbox
@@ -34,16 +34,19 @@ def features_of(toolbox: Toolbox, source: Source, variant: str) -> dict[str, flo
         SourceError: no picture can be decoded.
         ProcessError: the altered clip could not be made.
     """
-    treatment = Treatment(source.video.frame_rate, source.size)
-    own = measure_features(source, [corpus_window(source)], treatment)
+    own = measure_features(
+        source, [corpus_window(source)], Treatment(source.video.frame_rate, source.size)
+    )
     if variant == "base":
         return own
     with tempfile.TemporaryDirectory(prefix="pertitle-features-") as folder:
         altered_file = Path(folder, "window.mkv")
         frames = extract_variant(toolbox, source, variant, altered_file)
         altered = probe(altered_file)
-        whole = Window(0.0, frames / float(source.video.frame_rate))
-        found = measure_features(altered, [whole], treatment)
+        rate = variant_rate(source, variant)
+        found = measure_features(
+            altered, [Window(0.0, frames / float(rate))], Treatment(rate, source.size)
+        )
     return found | {name: own[name] for name in SOURCE_FEATURES}
 
 
@@ -65,7 +68,12 @@ def measure_features_table(
     Raises:
         ModelError: the table has other columns.
     """
-    done = set(read_features_table(table)) if table.exists() else set()
+    done = set()
+    if table.exists():
+        done = set(read_features_table(table))
+        text = table.read_bytes()
+        if not text.endswith(b"\n"):  # torn by an interrupted write
+            table.write_bytes(text[: text.rfind(b"\n") + 1])
     failed = 0
     for job in jobs:
         key = (job.clip.name, job.variant)

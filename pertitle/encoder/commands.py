@@ -118,6 +118,19 @@ def extract_windows(
     bit_depth: int = 8,
 ) -> list[str]:
     """Join treated windows, ``frames`` frames each, into one lossless file (fast to decode)."""
+    video = join_windows(source, windows, treatment, frames=frames, bit_depth=bit_depth)
+    return finish(program, video.output(f"file:{target}", **LOSSLESS))
+
+
+def join_windows(
+    source: Source,
+    windows: Sequence[Window],
+    treatment: Treatment,
+    *,
+    frames: int,
+    bit_depth: int = 8,
+) -> Any:
+    """One video stream of the treated windows, ``frames`` frames each."""
     chosen = pixel_format(bit_depth)
     parts = []
     for window in windows:
@@ -125,8 +138,7 @@ def extract_windows(
         padded = Window(window.start, window.duration + 0.5)
         video = treat(open_source(source, padded).video, treatment, pixel_format=chosen)
         parts.append(video.filter("trim", end_frame=frames).filter("setpts", "PTS-STARTPTS"))
-    video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
-    return finish(program, video.output(f"file:{target}", **LOSSLESS))
+    return parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
 
 
 def encode_crfs(

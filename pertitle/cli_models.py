@@ -152,6 +152,12 @@ def add_evaluate(commands: Any) -> None:
         help="assign sources to the folds at random; 0, the default, goes by their sizes",
     )  # fmt: skip
     parser.add_argument(
+        "--train-originals", action="store_true", help="altered clips (--variants) do not train"
+    )
+    parser.add_argument(
+        "--test-variants", action="store_true", help="test altered clips in place of the originals"
+    )
+    parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="draw loss against probes, and calibration (SVG)"
     )
     add_general(parser)
@@ -169,6 +175,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         probes=arguments.probes,
         folds=arguments.folds,
         seed=arguments.seed,
+        train_originals=arguments.train_originals,
+        test_variants=arguments.test_variants,
         plots=arguments.plots,
     )
     if arguments.json:

@@ -54,7 +54,8 @@ def evaluate(
     folds: int = 5,
     *,
     seed: int = 0,
-    variants: bool = False,
+    train_originals: bool = False,
+    test_variants: bool = False,
     baselines: bool = True,
     out: Path | None = None,
     plots: Path | None = None,
@@ -68,7 +69,8 @@ def evaluate(
         codecs: codecs to evaluate.
         probes: numbers of measured points to report.
         seed: other than 0, sources are assigned to the folds at random.
-        variants: test on altered clips too; they train the models in any case.
+        train_originals: altered clips do not train.
+        test_variants: altered clips are tested, in place of the originals.
         baselines: also run the mean surface, uniform probing and trees.
         out: JSON file to write.
         plots: folder for ``loss-CODEC.svg`` and ``calibration-CODEC.svg``.
@@ -93,16 +95,23 @@ def evaluate(
     for codec in codecs:
         titles = titles_of(rows, known, codec)
         relatives = relatives_of(titles, rows, known)
-        groups = [t.group for t in titles]
+        pupils = [t for t in titles if _original(t) or not train_originals]
+        # Altered clips that train follow the folds of what is tested, which are the same without.
+        tested = [t for t in titles if _original(t) != test_variants]
+        groups = [t.group for t in tested]
         if len(set(groups)) < max(2, folds):
             raise ModelError(f"{len(set(groups))} sources of {codec}: too few for {folds} folds")
         tally = _Tally()
         splits = GroupKFold(folds, shuffle=bool(seed), random_state=seed or None)
-        for fold, (train, test) in enumerate(splits.split(titles, groups=groups)):
-            learning = [titles[i] for i in train]
-            chosen = [titles[i] for i in test if variants or titles[i].name.endswith("/base")]
-            held = {titles[i].group for i in test}
-            lent = [t for t in relatives if t.group not in held]
+        for fold, (_, test) in enumerate(splits.split(tested, groups=groups)):
+            chosen = [tested[i] for i in test]
+            held = {title.group for title in chosen}
+            learning = [t for t in pupils if t.group not in held]
+            lent = [
+                t
+                for t in relatives
+                if t.group not in held and (_original(t) or not train_originals)
+            ]
             model = train_titles(learning, rows, codec, relatives=lent)
             _fold(tally, model, learning, chosen, rows, codec, sorted(set(probes)), baselines)
             on_fold(codec, fold + 1, folds)
@@ -112,6 +121,10 @@ def evaluate(
     if out is not None:
         write_json(out, report)
     return report
+
+
+def _original(title: TitleTable) -> bool:
+    return title.name.endswith("/base")
 
 
 def _fold(

@@ -324,6 +324,26 @@ def read_media_playlist(text: str) -> MediaPlaylist:
     return listed
 
 
+def iframe_playlist(listed: MediaPlaylist, init: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The I-frame playlist of a media playlist (RFC 8216, section 4.3.3.6).
+
+    Args:
+        init: attributes of its ``EXT-X-MAP``.
+        spans: first and end byte of the picture each segment begins with.
+    """
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{HLS_VERSION}",
+        f"#EXT-X-TARGETDURATION:{listed.target_duration}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        "#EXT-X-I-FRAMES-ONLY",
+        f"#EXT-X-MAP:{init}",
+    ]
+    for (name, seconds), (start, end) in zip(listed.segments, spans, strict=True):
+        lines += [f"#EXTINF:{seconds:.6f},", f"#EXT-X-BYTERANGE:{end - start}@{start}", name]
+    return "\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n"
+
+
 def _lines(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines or lines[0] != "#EXTM3U":

@@ -17,7 +17,7 @@ import av
 import av.error
 
 from pertitle.encoder import commands
-from pertitle.encoder.manifests import HLS_VERSION, read_media_playlist
+from pertitle.encoder.manifests import iframe_playlist, read_media_playlist
 from pertitle.encoder.transport import START_SECONDS
 from pertitle.errors import DeliveryError
 from pertitle.results import AudioRendition, Rendition
@@ -96,18 +96,11 @@ def _shorten_first(folder: Path) -> None:
 
 
 def _write_iframes(folder: Path) -> None:
-    """Each segment's first picture by its range of bytes (RFC 8216, section 4.3.3.6)."""
+    """Each segment's first picture by its range of bytes."""
     listed = read_media_playlist((folder / PLAYLIST).read_text("utf-8"))
     init = listed.init_bytes(folder)
-    lines = [
-        "#EXTM3U",
-        f"#EXT-X-VERSION:{HLS_VERSION}",
-        f"#EXT-X-TARGETDURATION:{listed.target_duration}",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
-        "#EXT-X-I-FRAMES-ONLY",
-        f'#EXT-X-MAP:URI="{listed.init}"',
-    ]
-    for name, seconds in listed.segments:
+    spans = []
+    for name, _ in listed.segments:
         data = io.BytesIO(init + (folder / name).read_bytes())
         try:
             with av.open(data, "r", format="mp4") as container:
@@ -115,8 +108,9 @@ def _write_iframes(folder: Path) -> None:
                 end = (packet.pos or 0) + packet.size - len(init)
         except (av.error.FFmpegError, StopIteration, IndexError) as error:
             raise DeliveryError(f"{folder.name}/{name} cannot be read back: {error}") from error
-        lines += [f"#EXTINF:{seconds:.6f},", f"#EXT-X-BYTERANGE:{end}@0", name]
-    (folder / IFRAMES).write_text("\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n", "utf-8")
+        spans.append((0, end))
+    text = iframe_playlist(listed, f'URI="{listed.init}"', spans)
+    (folder / IFRAMES).write_text(text, "utf-8")
 
 
 def master_playlist(

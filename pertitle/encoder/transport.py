@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pertitle.encoder.manifests import HLS_VERSION, read_media_playlist
+from pertitle.encoder.manifests import iframe_playlist, read_media_playlist
 from pertitle.errors import DeliveryError
 
 START_SECONDS = 10
@@ -55,22 +55,13 @@ def _payload(data: bytes, place: int) -> bytes:
 def write_iframes(folder: Path, playlist: str, target: str) -> None:
     """Each segment's first picture by its range of bytes, the tables as its initialisation.
 
-    (RFC 8216, sections 4.3.2.5 and 4.3.3.6: without tables before it a picture cannot be read.)
+    (RFC 8216, section 4.3.2.5: without tables before it a picture cannot be read.)
 
     Raises:
         DeliveryError: a segment is damaged.
     """
     listed = read_media_playlist((folder / playlist).read_text("utf-8"))
-    lines = [
-        "#EXTM3U",
-        f"#EXT-X-VERSION:{HLS_VERSION}",
-        f"#EXT-X-TARGETDURATION:{listed.target_duration}",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
-        "#EXT-X-I-FRAMES-ONLY",
-    ]
-    for number, (name, seconds) in enumerate(listed.segments):
-        start, end = first_picture((folder / name).read_bytes())
-        if number == 0:
-            lines.append(f'#EXT-X-MAP:URI="{name}",BYTERANGE="{start}@0"')
-        lines += [f"#EXTINF:{seconds:.6f},", f"#EXT-X-BYTERANGE:{end - start}@{start}", name]
-    (folder / target).write_text("\n".join([*lines, "#EXT-X-ENDLIST"]) + "\n", "utf-8")
+    names = [name for name, _ in listed.segments]
+    spans = [first_picture((folder / name).read_bytes()) for name in names]
+    init = f'URI="{names[0]}",BYTERANGE="{spans[0][0]}@0"'
+    (folder / target).write_text(iframe_playlist(listed, init, spans), "utf-8")

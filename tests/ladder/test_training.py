@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,3 +156,25 @@ def test_sources_may_be_assigned_to_the_folds_at_random(tables: tuple[Path, Path
     assert usual != shuffled
     assert sorted(usual) == sorted(shuffled)
     assert shuffled == order(1)
+
+
+def test_altered_clips_train_or_are_tested_and_move_no_fold(
+    tables: tuple[Path, Path], tmp_path: Path
+) -> None:
+    rows = read_table(tables[0])
+    # The altered form is another title of the same source: half the bitrate at the same quality.
+    grain = [replace(row, variant="grain", bytes=row.bytes // 2) for row in rows]
+    both = write_table(tmp_path / "both.csv", [*rows, *grain[: len(grain) // 2]])
+
+    def report(path: Path, **more: Any) -> dict[str, Any]:
+        found = evaluate(path, tables[1], ["h264"], (0,), 3, baselines=False, **more)
+        return dict(found["codecs"]["h264"])
+
+    plain, mixed = report(tables[0]), report(both)
+    names = [[title["title"] for title in r["per_title"]] for r in (plain, mixed)]
+    assert names[0] == names[1]
+    assert plain["probes"] != mixed["probes"]
+    assert plain["probes"] == report(both, train_originals=True)["probes"]
+    altered = report(both, test_variants=True)
+    assert altered["tested"] < plain["tested"]
+    assert {title["title"].split("/")[1] for title in altered["per_title"]} == {"grain"}

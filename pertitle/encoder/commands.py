@@ -23,6 +23,8 @@ from pertitle.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}
 """The decoder too refuses large pictures: a header in mid-stream can ask for them."""
+MAX_TERMS = 100
+"""Of a sum in an expression: ffmpeg 9.0.2 takes 100 and refuses 101, out of memory as it says."""
 SCALER = "bicubic"
 """Up- and downscaling kernel; what players do and what VMAF was trained with."""
 
@@ -195,15 +197,14 @@ def compare(
     for video in (distorted, reference):
         video = number(video, frame_rate)
         if burst is not None:
-            video = video.filter("select", f"lt(mod(n,{burst[1]}),{burst[0]})")
+            video = video.filter("select", in_bursts(burst))
         sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
     if further is None:
         graph = _libvmaf(sides, display, models, log_name, threads)
         return finish(program, graph.output("pipe:", f="null"))
     splits = [side.filter_multi_output("split", 2) for side in sides]
     graph = _libvmaf([split[0] for split in splits], display, models, log_name, threads)
-    chosen = "+".join(f"between(n,{first},{end - 1})" for first, end in further.runs)
-    parts = [split[1].filter("select", chosen).filter("setpts", "N") for split in splits]
+    parts = [split[1].filter("select", further.chosen).filter("setpts", "N") for split in splits]
     copies = [part.filter_multi_output("split", 2) for part in parts]
     second = _libvmaf(
         [copy[0] for copy in copies], display, further.models, further.vmaf_log, threads
@@ -220,15 +221,31 @@ class Further:
     """More measures than the main VMAF, on a part of the compared frames.
 
     Attributes:
-        runs: first and end (exclusive) of each run of frames, counted in the compared streams.
+        chosen: expression of the frames, counted in the compared streams.
         models: further libvmaf models.
         vmaf_log, xpsnr_log: plain file names.
     """
 
-    runs: tuple[tuple[int, int], ...]
+    chosen: str
     models: tuple[str, ...]
     vmaf_log: str
     xpsnr_log: str
+
+
+def in_bursts(burst: tuple[int, int]) -> str:
+    """The expression of the first ``burst[0]`` of every ``burst[1]`` frames, of any length."""
+    return f"lt(mod(n,{burst[1]}),{burst[0]})"
+
+
+def in_runs(runs: Sequence[tuple[int, int]]) -> str:
+    """The expression of some runs of frames, first and end (exclusive) of each.
+
+    Raises:
+        ValueError: more runs than ffmpeg takes; what grows with a title is cut into batches.
+    """
+    if len(runs) > MAX_TERMS:
+        raise ValueError(f"{len(runs)} runs of frames in one expression")
+    return "+".join(f"between(n,{first},{end - 1})" for first, end in runs)
 
 
 def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:

@@ -97,7 +97,7 @@ class Title:
     def spans(self, spans: Sequence[Span], *, pixel_format: str, seek: bool) -> Any:
         """The frames of several spans (in order, not overlapping), joined."""
         if not seek:
-            chosen = "+".join(f"between(n,{span.first},{span.end - 1})" for span in spans)
+            chosen = commands.in_runs([(span.first, span.end) for span in spans])
             video = self.video(pixel_format=pixel_format).filter("select", chosen)
             video = video.filter("trim", end_frame=sum(span.frames for span in spans))
         else:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pertitle.encoder import commands
 from pertitle.encoder.codecs import Codec
 from pertitle.encoder.further import (
+    BURST,
     VMAF_V1,
     FurtherMeans,
     FurtherScores,
@@ -170,6 +171,8 @@ class Verifier:
             commands.open_input(path.absolute())["v:0"],
             self._opened.video(pixel_format=commands.pixel_format(self._bit_depth)),
             measured,
+            # A title has more bursts than an expression has room for.
+            "1" if measured is None or measured.all() else commands.in_bursts(BURST),
         )
 
     def _exact(self, path: Path, frames: int, options: VerifyOptions) -> Verification:
@@ -220,7 +223,9 @@ class Verifier:
             reference = commands.open_input(self._reference(spans_now))["v:0"]
             rendition = rendition_spans(path, spans_now, self._opened.rate, seek=long)
             chosen = measured[place : place + count]
-            scores, further = self._compare(rendition, reference, chosen)
+            scores, further = self._compare(
+                rendition, reference, chosen, commands.in_runs(runs(chosen))
+            )
             if len(scores) != count:
                 raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {count} frames")
             parts.append(scores)
@@ -245,12 +250,16 @@ class Verifier:
             return self._references[spans]
 
     def _compare(
-        self, distorted: Any, reference: Any, measured: NDArray[np.bool_] | None
+        self, distorted: Any, reference: Any, measured: NDArray[np.bool_] | None, chosen: str
     ) -> tuple[NDArray[np.float64], FurtherScores | None]:
-        """VMAF by frame, and further scores of the measured ones if there are any."""
+        """VMAF by frame, and further scores of the measured ones if there are any.
+
+        Args:
+            chosen: ffmpeg's expression of the measured frames.
+        """
         further = None
         if measured is not None and measured.any():
-            further = commands.Further(runs(measured), (VMAF_V1,), "further.json", "xpsnr.txt")
+            further = commands.Further(chosen, (VMAF_V1,), "further.json", "xpsnr.txt")
         argv = commands.compare(
             self._toolbox.ffmpeg,
             distorted,
@@ -328,7 +337,7 @@ def verify_rendition(
 def rendition_spans(path: Path, spans: Sequence[Span], rate: Fraction, *, seek: bool) -> Any:
     """The frames of some spans of a rendition, joined."""
     if not seek:
-        chosen = "+".join(f"between(n,{span.first},{span.end - 1})" for span in spans)
+        chosen = commands.in_runs([(span.first, span.end) for span in spans])
         video = commands.open_input(path)["v:0"].filter("select", chosen)
         return video.filter("trim", end_frame=sum(span.frames for span in spans))
     parts = []

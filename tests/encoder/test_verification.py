@@ -12,7 +12,7 @@ from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
 from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
 from pertitle.encoder.codecs import codec_named
-from pertitle.encoder.commands import measurable
+from pertitle.encoder.commands import in_runs, measurable
 from pertitle.encoder.further import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.sampling import Design
@@ -218,6 +218,34 @@ def test_displays_too_small_for_a_metric_are_measured_larger(
     assert 100 >= better.vmaf_v1 > worse.vmaf_v1 + 10
     assert better.xpsnr > worse.xpsnr + 5
     assert 0 <= better.cambi < 17
+
+
+@pytest.mark.parametrize(
+    "options", [VerifyOptions(), VerifyOptions(all_frames=True), VerifyOptions(full_quality=True)]
+)
+def test_titles_of_thousands_of_frames_are_compared_whole(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    options: VerifyOptions,
+) -> None:  # fmt: skip
+    """ffmpeg takes 100 terms in a sum; one term a burst was too many beyond 2,900 frames."""
+    monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.0)
+    clip = make_clip("testsrc2=s=64x36:r=60:d=52", "thousands.mp4")
+    (one,) = encode_renditions(
+        toolbox, analysis_of(clip), [rung(64, 36, 34, 60)], codec=H264, preset="ultrafast",
+        segment_seconds=4, vbv_ratio=8, folder=tmp_path,
+    )  # fmt: skip
+    found = verify_rendition(
+        toolbox, analysis_of(clip), one.path, codec=H264, quality_model=MODEL,
+        display=Size(64, 36), options=options,
+    )  # fmt: skip
+    assert found.frames == 52 * 60
+    assert found.low == found.vmaf == found.high
+
+
+def test_an_expression_too_long_for_ffmpeg_is_never_built() -> None:
+    assert in_runs([(0, 4), (9, 10)]) == "between(n,0,3)+between(n,9,9)"
+    with pytest.raises(ValueError, match="101 runs"):
+        in_runs([(10 * i, 10 * i + 4) for i in range(101)])
 
 
 def test_displays_large_enough_are_left_alone() -> None:

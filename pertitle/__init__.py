@@ -33,7 +33,7 @@ from pertitle.records import Analysis, Size, TitlePlan
 from pertitle.results import BatchResult
 
 if TYPE_CHECKING:
-    from pertitle.work import Stop
+    from pertitle.delivery.job import Stop
 
 __version__ = _version("pertitle")
 __all__ = [
@@ -64,7 +64,7 @@ def analyse(path: str | Path, options: Options | None = None) -> Analysis:
     Raises:
         SourceError: the file is not a usable video.
     """
-    from pertitle import planning
+    from pertitle.delivery import planning
 
     return planning.analyse_title(Path(path), options or Options())
 
@@ -79,7 +79,7 @@ def plan(
         ToolError: ffmpeg is missing or lacks an encoder or VMAF.
         LadderError: no ladder meets the options; holds the best attempt.
     """
-    from pertitle import planning
+    from pertitle.delivery import planning
 
     return planning.plan_title(Path(path), options or Options(), on_event=on_event)
 
@@ -107,6 +107,6 @@ def run(
         StoreError: the URL ``out`` cannot be written.
         Cancelled: ``stop`` was requested.
     """
-    from pertitle import pipeline
+    from pertitle.delivery import batch
 
-    return pipeline.run_batch(paths, out, options or Options(), on_event=on_event, stop=stop)
+    return batch.run_batch(paths, out, options or Options(), on_event=on_event, stop=stop)

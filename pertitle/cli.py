@@ -11,13 +11,20 @@ import sys
 from collections.abc import Sequence
 
 import pertitle
-from pertitle.cli_care import add_cache, add_completion, add_doctor, add_status
-from pertitle.cli_clicks import add_clicks, joined
-from pertitle.cli_deliver import add_encode, add_run
-from pertitle.cli_help import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_TOOL, EXIT_USAGE, Parser
-from pertitle.cli_models import add_corpus, add_evaluate, add_train
-from pertitle.cli_settings import Settings
-from pertitle.cli_title import add_analyze, add_compare, add_plan, add_thumbs
+from pertitle.commands.care import add_cache, add_completion, add_doctor, add_status
+from pertitle.commands.clicks import add_clicks, joined
+from pertitle.commands.deliver import add_encode, add_run
+from pertitle.commands.models import add_corpus, add_evaluate, add_train
+from pertitle.commands.parser import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TOOL,
+    EXIT_USAGE,
+    Parser,
+)
+from pertitle.commands.settings import Settings
+from pertitle.commands.title import add_analyze, add_compare, add_plan, add_thumbs
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
 
 __all__ = [
@@ -122,7 +129,7 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print versions and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from pertitle.tools import find_toolbox
+        from pertitle.system.tools import find_toolbox
 
         lines = [f"pertitle {pertitle.__version__}"]
         try:

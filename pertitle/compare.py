@@ -11,14 +11,14 @@ from pathlib import Path
 
 from scipy.interpolate import PchipInterpolator
 
+from pertitle import words
 from pertitle.errors import ModelError
 from pertitle.ladder.bdrate import Array, bd_rate, clean_curve
 from pertitle.plan_file import read_plan
 from pertitle.records import Size, TitlePlan
-from pertitle.report import words
-from pertitle.report.braille import Line, plot
 from pertitle.results import RESULT_VERSION, TitleResult
 from pertitle.serial import from_json, read_json
+from pertitle.terminal.braille import Line, plot
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pertitle.errors import UsageError
-from pertitle.records import FULL_HD, LADDER_HEIGHTS, PICTURE_FORMATS, PICTURE_SHAPES, Size
+from pertitle.records import (
+    FULL_HD,
+    LADDER_HEIGHTS,
+    PICTURE_FORMATS,
+    PICTURE_SHAPES,
+    Size,
+)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pertitle.encoder.codecs import CODECS, by_reach
+from pertitle.codecs import CODECS, by_reach
 from pertitle.errors import ModelError, printable
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, TitlePlan
 from pertitle.serial import from_json, read_json, to_json
-from pertitle.sources import MAX_SECONDS, MAX_SIDE, demuxer_of
+from pertitle.system.sources import MAX_SECONDS, MAX_SIDE, demuxer_of
 
 VERSION = 2
 _MAX_RUNGS = 64

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from textures import HEIGHT, WIDTH, Picture, soften
 
 from pertitle.encoder.commands import finish
-from pertitle.process import Limits
-from pertitle.tools import Toolbox, find_toolbox
+from pertitle.system.process import Limits
+from pertitle.system.tools import Toolbox, find_toolbox
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.tools import Toolbox, find_toolbox
+from pertitle.system.tools import Toolbox, find_toolbox
 
 MakeClip = Callable[..., Path]
 

@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from pertitle import cli
-from pertitle.cli_clicks import joined
-from pertitle.tools import Toolbox
+from pertitle.commands.clicks import joined
+from pertitle.system.tools import Toolbox
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,14 +39,14 @@ NOT_RUN = {
     ("delivery.md", "source ─ one decode"): "a drawing",
     ("delivery.md", "master.m3u8   manifest.mpd"): "a drawing of a folder",
     ("first-ladder.md", "python3 -m venv .venv"): "installs; .ci/run does so",
-    ("how-it-works.md", "python docs/render_pictures.py"): "needs Chromium, draws for minutes",
+    ("how-it-works.md", "python -m tools.render_pictures"): "needs Chromium, draws for minutes",
     ("model.md", "pertitle corpus measure CLIPS"): "takes minutes",
-    ("model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
-    ("model.md", "python benchmarks/reference_replay.py"): "needs a table from elsewhere",
+    ("model.md", "pertitle evaluate corpus/corpus.csv"): "takes minutes",
+    ("model.md", "python -m benchmarks.planner.reference_replay"): "needs a table from elsewhere",
     ("options.md", "pertitle: pertitle.toml: top-vmf"): "a message; test_cli_settings.py has it",
     ("own-model.md", "pertitle corpus measure clips/"): "takes minutes",
     ("own-model.md", "pertitle evaluate table.csv"): "takes minutes; test_training.py evaluates",
-    ("own-model.md", "pertitle evaluate benchmarks/tables/corpus.csv"): "takes minutes",
+    ("own-model.md", "pertitle evaluate corpus/corpus.csv"): "takes minutes",
     ("own-model.md", "pertitle train table.csv"): "takes minutes; test_training.py trains",
     ("thumbnails.md", '{"version": 1'): "a file, shortened; test_making.py reads a whole one",
 }

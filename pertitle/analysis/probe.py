@@ -13,7 +13,7 @@ import av.error
 from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
-from pertitle.sources import CONTAINERS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, PROTOCOLS
+from pertitle.system.sources import CONTAINERS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, PROTOCOLS
 
 MAX_PROBED_PACKETS = 600
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}

@@ -1,7 +1,7 @@
 """A stand-in for VMAF v0.6.1: a cubic in its elementary features.
 
 VMAF is a support-vector regression on six numbers. This cubic was fitted to libvmaf's own logs
-(``benchmarks/fit_vmaf_terms.py``); it serves the analysis features alone, every quality that is
+(``tools/fit_vmaf_terms.py``); it serves the analysis features alone, every quality that is
 reported or decided on is measured with libvmaf.
 """
 

@@ -13,7 +13,7 @@ from pertitle.encoder.grid import Grid
 from pertitle.encoder.pictures import Pictures, read_pictures
 from pertitle.errors import DeliveryError, ProcessError
 from pertitle.records import Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 
 def check_rendition(

@@ -16,9 +16,9 @@ from typing import Any
 
 import ffmpeg
 
-from pertitle.encoder.codecs import Codec
+from pertitle.codecs import Codec
 from pertitle.records import Size, Source, Treatment, Window
-from pertitle.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
+from pertitle.system.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
 
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}

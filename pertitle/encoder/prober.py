@@ -9,14 +9,14 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from pertitle.codecs import Codec
 from pertitle.encoder import commands
-from pertitle.encoder.codecs import Codec
 from pertitle.encoder.grid import segment_grid
 from pertitle.encoder.quality import count_bits, measure_vmaf
 from pertitle.encoder.title import ENDLESS_FRAMES, Span, Title, extract_spans, open_title
 from pertitle.errors import SourceError, UsageError
 from pertitle.records import Analysis, Probe, Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 BURST = (6, 17)
 """On a long digest VMAF is measured on 6 of every 17 frames: 17 shares no factor with the

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pertitle.encoder import commands
 from pertitle.errors import DeliveryError, ToolError
 from pertitle.records import Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import ffmpeg
 
+from pertitle.codecs import Cap, Codec
 from pertitle.encoder import commands
 from pertitle.encoder.checks import check_rendition
-from pertitle.encoder.codecs import Cap, Codec
 from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.pictures import Pictures, read_pictures
 from pertitle.encoder.series import bitrate_series
@@ -23,7 +23,7 @@ from pertitle.errors import DeliveryError, SourceError
 from pertitle.records import Analysis, Rung, Size
 from pertitle.results import Series
 from pertitle.serial import sync_file, write_json
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 FORMAT_VERSION = 2
 """Part of every key: a change in how files are made makes earlier ones useless."""

@@ -20,7 +20,7 @@ from pertitle.encoder.colour import conversion, tag
 from pertitle.encoder.quality import count_bits
 from pertitle.errors import SourceError
 from pertitle.records import Analysis, Source, Treatment
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 SEEK_WORTHWHILE = 20.0
 """Titles up to this many seconds are decoded whole: quicker than seeking, and always exact."""

@@ -18,8 +18,8 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
+from pertitle.codecs import Codec
 from pertitle.encoder import commands
-from pertitle.encoder.codecs import Codec
 from pertitle.encoder.further import (
     BURST,
     VMAF_V1,
@@ -40,7 +40,7 @@ from pertitle.errors import DeliveryError, ToolError
 from pertitle.options import VerifyOptions
 from pertitle.records import Analysis, Size, Window
 from pertitle.results import Series, Verification
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 
 GUARD = 1
 """Frames read on both sides of a window and not counted: VMAF's motion feature looks at the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pertitle.errors import ModelError
-from pertitle.ladder import store
+from pertitle.ladder import model_file as store
 from pertitle.ladder.surface import SurfaceModel
 
 MODELS = Path(__file__).parent / "models"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold
 
-from pertitle.ladder import store
+from pertitle.ladder import model_file as store
 from pertitle.ladder.coordinates import (
     Axes,
     TitleContext,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from pertitle.report import chart, page, saving, words
+from pertitle import words
+from pertitle.report import chart, page, saving
 from pertitle.report.curves import RateQuality
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pertitle import words
 from pertitle.compare import COLUMNS, LadderComparison, Side, summary, table
-from pertitle.report import chart, page, words
+from pertitle.report import chart, page
 from pertitle.report.markup import Markup, number, tag
 from pertitle.serial import write_text
 

@@ -67,7 +67,7 @@ class Corpus:
 
 @cache
 def corpus() -> Corpus:
-    """The corpus as shipped; benchmarks/feature_quantiles.py writes it."""
+    """The corpus as shipped; tools/feature_quantiles.py writes it."""
     text = resources.files(__package__).joinpath("assets", "corpus.json")
     return Corpus(**json.loads(text.read_text(encoding="utf-8")))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pertitle import words
 from pertitle.records import CurvePoint, LadderPlan
-from pertitle.report import chart, words
+from pertitle.report import chart
 from pertitle.report.fixed import Comparison, curves_by_height
 from pertitle.report.markup import Markup, join, number, tag
 from pertitle.results import Rendition

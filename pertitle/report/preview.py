@@ -11,8 +11,9 @@ import functools
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pertitle import words
 from pertitle.errors import UsageError
-from pertitle.report import page, words
+from pertitle.report import page
 from pertitle.report.markup import Markup, tag
 from pertitle.results import TitleResult
 from pertitle.serial import write_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pertitle.report import words
+from pertitle import words
 from pertitle.report.fixed import Comparison
 from pertitle.report.markup import Markup, join, tag
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from pertitle import words
 from pertitle.records import Analysis, LadderPlan
-from pertitle.report import page, words
+from pertitle.report import page
 from pertitle.report.markup import Markup, tag
 from pertitle.results import TitleResult
 

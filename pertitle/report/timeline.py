@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from pertitle.report import chart, words
+from pertitle import words
+from pertitle.report import chart
 from pertitle.report.curves import RateQuality
 from pertitle.report.markup import Markup, join, number, tag
 from pertitle.results import Rendition, Series, TitleResult

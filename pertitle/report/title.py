@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pertitle import words
 from pertitle.records import Rung
-from pertitle.report import curves, page, saving, source, timeline, words
+from pertitle.report import curves, page, saving, source, timeline
 from pertitle.report.corpus_place import place_features
 from pertitle.report.features import feature_section
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import pertitle
-from pertitle.analysis import analyse, probe
 from pertitle.analysis import scan as scan_module
+from pertitle.analysis.analysing import analyse
+from pertitle.analysis.probe import probe
 from pertitle.errors import SourceError
 from pertitle.options import LadderOptions, Options
 from pertitle.records import Analysis, Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 
 SMALL = "s=320x180:r=25"

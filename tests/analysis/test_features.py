@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pertitle.analysis import REGISTRY, measure_features, probe
+from pertitle.analysis.features import measure_features
 from pertitle.analysis.fidelity import Fidelity, Reference
+from pertitle.analysis.probe import probe
+from pertitle.analysis.registry import REGISTRY
 from pertitle.analysis.vmaf_terms import predict_vmaf
 from pertitle.errors import SourceError
 from pertitle.records import Size, Source, Treatment, Window

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.analysis import probe
+from pertitle.analysis.probe import probe
 from pertitle.errors import SourceError
 from pertitle.records import Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 
 SMALL = "testsrc2=s=320x180:r=25:d=2"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pertitle.analysis import analyse, probe, scan
+from pertitle.analysis import scan
+from pertitle.analysis.analysing import analyse
 from pertitle.analysis.frames import decoder
+from pertitle.analysis.probe import probe
 from pertitle.analysis.scan import every_frame
 from pertitle.analysis.shots import find_shots
 from pertitle.records import Shot

@@ -15,23 +15,18 @@ import numpy as np
 import pytest
 from mpegdash.parser import MPEGDASHParser
 
-from pertitle.encoder import (
-    DigestProber,
-    EncodedRung,
-    check_package,
-    check_rendition,
-    encode_audio,
-    encode_renditions,
-    package,
-)
-from pertitle.encoder.codecs import codec_named
+from pertitle.codecs import codec_named
+from pertitle.encoder.audio.tracks import encode_audio
+from pertitle.encoder.checks import check_rendition
+from pertitle.encoder.package.checks import check_package
+from pertitle.encoder.package.packaging import package
 from pertitle.encoder.pictures import read_pictures
-from pertitle.encoder.prober import digest_spans
-from pertitle.encoder.renditions import vbv_cap
+from pertitle.encoder.prober import DigestProber, digest_spans
+from pertitle.encoder.renditions import EncodedRung, encode_renditions, vbv_cap
 from pertitle.errors import DeliveryError, SourceError, UsageError
 from pertitle.records import Analysis, Size, Window
 from pertitle.results import AudioRendition, Package, Rendition
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rendition_of, rung
 

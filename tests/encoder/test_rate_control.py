@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.encoder import Verifier, check_package, encode_renditions, make_storyboard, package
-from pertitle.encoder.codecs import codec_named, prepared
+from pertitle.codecs import codec_named, prepared
 from pertitle.encoder.grid import segment_grid
+from pertitle.encoder.package.checks import check_package
+from pertitle.encoder.package.packaging import package
+from pertitle.encoder.package.storyboard import make_storyboard
 from pertitle.encoder.pictures import read_pictures
+from pertitle.encoder.renditions import encode_renditions
+from pertitle.encoder.verification import Verifier
 from pertitle.records import Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rendition_of, rung
 

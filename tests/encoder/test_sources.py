@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pertitle.encoder import check_package, encode_renditions, package
-from pertitle.encoder.codecs import codec_named
+from pertitle.codecs import codec_named
 from pertitle.encoder.grid import segment_grid
-from pertitle.encoder.renditions import EncodedRung
+from pertitle.encoder.package.checks import check_package
+from pertitle.encoder.package.packaging import package
+from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.title import Span, extract_spans, open_title
 from pertitle.records import Analysis
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 

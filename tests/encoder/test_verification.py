@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
-from pertitle.encoder import EncodedRung, Verifier, encode_renditions, verify_rendition
-from pertitle.encoder.codecs import codec_named
+from pertitle.codecs import codec_named
 from pertitle.encoder.commands import in_runs, measurable
 from pertitle.encoder.further import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
+from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.sampling import Design
 from pertitle.encoder.series import MAX_POINTS, frame_series, window_series
 from pertitle.encoder.title import Span
-from pertitle.encoder.verification import _guarded
+from pertitle.encoder.verification import Verifier, _guarded, verify_rendition
 from pertitle.errors import DeliveryError
 from pertitle.options import VerifyOptions
 from pertitle.records import Analysis, Shot, Size
-from pertitle.tools import Toolbox
+from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 from tests.encoder.helpers import MODEL, analysis_of, rung
 

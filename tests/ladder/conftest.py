@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pertitle.ladder import SurfaceModel, TitleTable, fit_surface
+from pertitle.ladder.surface import SurfaceModel, TitleTable, fit_surface
 from tests.ladder.synthetic import make_titles
 
 

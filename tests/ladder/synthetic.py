@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from pertitle.ladder import TitleContext, TitleTable
-from pertitle.ladder.coordinates import rate_from_kbps, vmaf_from_quality
+from pertitle.ladder.coordinates import TitleContext, rate_from_kbps, vmaf_from_quality
+from pertitle.ladder.surface import TitleTable
 from pertitle.records import FULL_HD, LADDER_HEIGHTS, Size
 
 CRFS = (17.0, 22.0, 27.0, 32.0, 37.0, 42.0, 47.0)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from pertitle.errors import UsageError
-from pertitle.ladder import SurfaceModel, TitleTable, plan_ladder
 from pertitle.ladder.decision import (
     Curves,
     choose_heights,
@@ -20,12 +19,13 @@ from pertitle.ladder.decision import (
     worst_error,
 )
 from pertitle.ladder.grid import Grid
-from pertitle.ladder.plan import candidate_heights, next_probe, targets_of
-from pertitle.ladder.replay import DENSE, options_for, replay
+from pertitle.ladder.plan import candidate_heights, next_probe, plan_ladder, targets_of
 from pertitle.ladder.rungs import choose_rungs, expected_hull
-from pertitle.ladder.scoring import Truth
+from pertitle.ladder.surface import SurfaceModel, TitleTable
 from pertitle.options import LadderOptions
 from pertitle.records import Probe, Size
+from pertitle.training.replay import DENSE, options_for, replay
+from pertitle.training.scoring import Truth
 from tests.ladder.synthetic import CRFS, make_title, make_titles
 
 UNSEEN = make_titles(12, seed=55)

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from pertitle.errors import LadderError, ModelError
-from pertitle.ladder import Posterior, SurfaceModel, TitleContext, load_model, plan_ladder
+from pertitle.ladder.coordinates import TitleContext
+from pertitle.ladder.library import load_model
+from pertitle.ladder.plan import plan_ladder
+from pertitle.ladder.posterior import Posterior
+from pertitle.ladder.surface import SurfaceModel
 from pertitle.options import LadderOptions
 from pertitle.records import FULL_HD, LadderPlan, Probe, Size
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from pertitle.errors import ModelError
-from pertitle.ladder import SurfaceModel, TitleTable, fit_surface, load_model
-from pertitle.ladder.scoring import Truth
+from pertitle.ladder.library import load_model
+from pertitle.ladder.surface import SurfaceModel, TitleTable, fit_surface
 from pertitle.records import Size
+from pertitle.training.scoring import Truth
 from tests.ladder.synthetic import make_title, make_titles, title_context
 
 UNSEEN = make_titles(12, seed=99)

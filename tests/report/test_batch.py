@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote
 
-from pertitle.report import write_batch_report
+from pertitle.report.batch import write_batch_report
 from pertitle.report.markup import number
 from pertitle.results import BatchResult
 from tests.report import example

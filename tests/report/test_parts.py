@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-import runpy
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pertitle.ladder.baselines import APPLE_HLS
-from pertitle.report import chart, saving, timeline, words
+from pertitle import words
+from pertitle.report import chart, saving, timeline
 from pertitle.report.corpus_place import share_below
 from pertitle.report.fixed import APPLE, compare_with_fixed
 from pertitle.report.markup import Markup, tag, text
+from pertitle.training.baselines import APPLE_HLS
 from tests.report import example
+from tools import feature_quantiles
 
 ROOT = Path(__file__).parents[2]
 
@@ -177,6 +178,6 @@ def test_a_feature_is_placed_among_the_quantiles_of_the_corpus() -> None:
 
 
 def test_the_shipped_quantiles_are_those_of_the_feature_table() -> None:
-    written = runpy.run_path(str(ROOT / "benchmarks/feature_quantiles.py"))["quantiles"]()
+    written = feature_quantiles.quantiles()
     text = (ROOT / "pertitle/report/assets/corpus.json").read_text(encoding="utf-8")
-    assert text == written, "run python benchmarks/feature_quantiles.py"
+    assert text == written, "run python -m tools.feature_quantiles"

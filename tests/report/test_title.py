@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pertitle import words
 from pertitle.errors import ModelError
 from pertitle.records import Shot
-from pertitle.report import words, write_title_report
 from pertitle.report.fixed import compare_with_fixed
-from pertitle.report.title import title_page
+from pertitle.report.title import title_page, write_title_report
 from pertitle.results import Rendition, Series, TitleResult
 from pertitle.serial import from_json, to_json
 from tests.report import example

@@ -1,0 +1,1 @@
+"""Ranking thumbnails by what viewers click: log, database, model, evaluation, stopping rule."""

@@ -1,0 +1,185 @@
+"""``pertitle run`` and ``pertitle encode``: the commands that deliver titles."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pertitle.commands.arguments import (
+    add_encode_options,
+    add_general,
+    add_ladder_options,
+    options_of,
+    whole,
+    write_json_file,
+)
+from pertitle.commands.output_arguments import add_output_options, outputs_of
+from pertitle.commands.parser import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
+from pertitle.errors import Cancelled
+from pertitle.events import Event
+from pertitle.options import Options
+
+
+def add_run(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="deliver per-title ladders of files and folders",
+        description="Analyse, plan, encode, verify and package every video. Run the same command"
+        " again to continue after an interruption: finished titles are not touched.",
+        epilog=examples(
+            "pertitle run film.mp4 -o out",
+            "pertitle run 'films/*.mov' -o out -j 2 --use premium",
+            "pertitle run films/ -o out --max-kbps 6000 --json - > batch.json",
+            "pertitle run s3://bucket/films -o s3://bucket/out",
+        ),
+    )
+    parser.add_argument(
+        "videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern, also s3://..."
+    )
+    _add_out(parser)
+    parser.add_argument("-j", "--jobs", type=whole(1), help="titles at a time (default: by cores)")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="HLS_JS",
+        help="add a page that plays the package with this hls.min.js (`npm install hls.js`)",
+    )
+    parser.add_argument(
+        "--full-digest",
+        action="store_true",
+        help="tell sources apart by all of their bytes (slow), not by size and samples",
+    )
+    add_nice(parser)
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="deliver on a Dask cluster, e.g. tcp://10.0.0.1:8786 (`pip install 'pertitle[dask]'`)",
+    )
+    parser.add_argument("--events", type=Path, metavar="FILE", help="append events as JSON lines")
+    add_ladder_options(parser)
+    add_encode_options(parser)
+    add_output_options(parser)
+    add_general(parser)
+    parser.set_defaults(handler=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pertitle.delivery import batch as pipeline
+    from pertitle.delivery.job import Stop
+    from pertitle.serial import to_json
+    from pertitle.storage.event_log import EventLog
+    from pertitle.terminal import tables as terminal
+
+    stop = Stop()
+    stop_on_signals(stop)
+    options = replace(
+        options_of(arguments),
+        **outputs_of(arguments),
+        nice=arguments.nice,
+        whole_digest=arguments.full_digest,
+        scratch=arguments.scratch,
+    )
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with ExitStack() as stack:
+        handlers = [stack.enter_context(view).handle]
+        if arguments.events:
+            handlers.append(stack.enter_context(EventLog(arguments.events)).handle)
+
+        def everyone(event: Event) -> None:
+            for handle in handlers:
+                handle(event)
+
+        with _how_to_resume(view):
+            batch = pipeline.run_batch(
+                arguments.videos,
+                arguments.out,
+                options,
+                on_event=everyone,
+                stop=stop,
+                jobs=arguments.jobs,
+                keep_work=arguments.keep_work,
+                scheduler=arguments.scheduler,
+            )
+    if arguments.json:
+        write_json_file(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED
+
+
+@contextmanager
+def _how_to_resume(view: Any) -> Iterator[None]:
+    try:
+        yield
+    except Cancelled:
+        view.say("Stopped. Run the same command again to continue where it left off.")
+        raise
+
+
+def add_encode(commands: Any) -> None:
+    parser = commands.add_parser(
+        "encode",
+        help="deliver a plan",
+        description="Encode, verify and package the ladder of a plan file from `pertitle plan"
+        " --json`. The source is found at the path in the plan unless --source names another.",
+        epilog=examples(
+            "pertitle plan film.mp4 --json plan.json", "pertitle encode plan.json -o out"
+        ),
+    )
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan file")
+    _add_out(parser)
+    parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
+    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
+    add_nice(parser)
+    add_output_options(parser)
+    add_general(parser)
+    parser.set_defaults(handler=_encode)
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--out", required=True, help="output folder, also s3://bucket/folder")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        help="where titles for an s3:// output are made (default: in the cache folder)",
+    )
+
+
+def add_nice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--nice", type=whole(0), default=0, metavar="N", help="nice level added to all encodes"
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    from pertitle.delivery import batch as pipeline
+    from pertitle.delivery.job import Stop
+    from pertitle.serial import to_json
+    from pertitle.terminal import tables as terminal
+
+    stop = Stop()
+    stop_on_signals(stop)
+    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    with view, _how_to_resume(view):
+        batch = pipeline.encode_plan(
+            arguments.plan,
+            arguments.out,
+            source=arguments.source,
+            chosen=Options(
+                ffmpeg=arguments.ffmpeg,
+                threads=arguments.threads,
+                nice=arguments.nice,
+                scratch=arguments.scratch,
+                **outputs_of(arguments),
+            ),
+            on_event=view.handle,
+            stop=stop,
+            keep_work=arguments.keep_work,
+        )
+    if arguments.json:
+        write_json_file(arguments.json, to_json(batch))
+    return EXIT_OK if batch.ok else EXIT_FAILED

@@ -1,0 +1,1 @@
+"""A title's way: batch, title, planning, renditions, correction, package."""

@@ -1,0 +1,263 @@
+"""The one module that knows all stages: source → analysis → ladder → encoder → report.
+
+Larger steps are composed of smaller ones that can be called alone: ``run_batch`` of
+``deliver_title``, that of ``plan_title``, that of ``analyse_title``.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from joblib import Parallel, delayed
+
+from pertitle import events
+from pertitle.delivery.cluster import run_on_cluster
+from pertitle.delivery.job import (
+    Recorder,
+    Stop,
+    Work,
+    cache_for,
+    large_titles_at_once,
+    toolbox_for,
+)
+from pertitle.delivery.title import deliver_title
+from pertitle.errors import (
+    Cancelled,
+    PertitleError,
+    ProcessError,
+    SourceError,
+    UsageError,
+)
+from pertitle.events import OnEvent, ignore
+from pertitle.options import Options
+from pertitle.plan_file import read_plan
+from pertitle.records import TitlePlan
+from pertitle.report.batch import write_batch_report
+from pertitle.report.preview import read_player
+from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleResult
+from pertitle.serial import to_json, write_json, write_text
+from pertitle.storage.bucket import Store, destination
+from pertitle.storage.inputs import Title, find_titles, folder_name
+from pertitle.storage.remote import shown
+from pertitle.storage.workspace import locked
+
+
+def run_batch(
+    paths: Iterable[str | Path],
+    out: str | Path,
+    options: Options,
+    *,
+    on_event: OnEvent = ignore,
+    stop: Stop | None = None,
+    jobs: int | None = None,
+    keep_work: bool = False,
+    scheduler: str | None = None,
+) -> BatchResult:
+    """Deliver many titles. See :func:`pertitle.run`.
+
+    Args:
+        jobs: titles in work at a time; None for one a core. The cores are divided between
+            titles: encodes of few threads beside one another waste less than one of many.
+        keep_work: keep the intermediate files of delivered titles.
+        scheduler: address of a Dask scheduler whose workers deliver the titles; inputs and output
+            folder have the same paths on all of them, or are URLs.
+    """
+    if scheduler and jobs:
+        raise UsageError("a cluster works on as many titles as its workers have threads")
+    folder, store = destination(out, options.scratch)
+    titles = find_titles(paths, folder, store.canonical if store else "")
+    if not titles:
+        raise UsageError("no videos given")
+    return _run(
+        titles,
+        folder,
+        options,
+        on_event,
+        stop or Stop(),
+        jobs=jobs,
+        keep_work=keep_work,
+        scheduler=scheduler,
+        store=store,
+    )
+
+
+def encode_plan(
+    plan_file: Path,
+    out: str | Path,
+    *,
+    source: Path | None = None,
+    chosen: Options | None = None,
+    on_event: OnEvent = ignore,
+    stop: Stop | None = None,
+    keep_work: bool = False,
+) -> BatchResult:
+    """Deliver the ladder of a plan file.
+
+    Args:
+        source: the video, if it moved since the plan.
+        chosen: what is not said by the plan, which has its own ladder and encode options.
+
+    Raises:
+        ModelError: the file is not a valid plan.
+        SourceError: the video is not the one that was planned.
+    """
+    plan, planned = read_plan(plan_file)
+    path = (source or plan.analysis.source.path).absolute()
+    options = replace(chosen or Options(), ladder=planned.ladder, encode=planned.encode)
+    if not path.exists():
+        raise SourceError(f"the video of this plan is not at {path}; name it with --source")
+    if path.stat().st_size != plan.analysis.source.bytes:
+        raise SourceError(f"{path.name} is not the video that was planned: its size differs")
+    moved = replace(plan.analysis, source=replace(plan.analysis.source, path=path))
+    title = Title(folder_name(path.stem), path)
+    folder, store = destination(out, options.scratch)
+    return _run(
+        (title,),
+        folder,
+        options,
+        on_event,
+        stop or Stop(),
+        jobs=1,
+        keep_work=keep_work,
+        given=replace(plan, analysis=moved),
+        store=store,
+    )
+
+
+def _run(
+    titles: Sequence[Title],
+    out: Path,
+    options: Options,
+    on_event: OnEvent,
+    stop: Stop,
+    *,
+    jobs: int | None,
+    keep_work: bool,
+    given: TitlePlan | None = None,
+    scheduler: str | None = None,
+    store: Store | None = None,
+) -> BatchResult:
+    started = time.monotonic()
+    if options.preview:
+        read_player(options.preview)  # a typing error shows now and not after hours of encoding
+    if store is not None:
+        store.check()
+    lock = threading.Lock()
+
+    def emit(event: events.Event) -> None:
+        with lock:
+            on_event(event)
+
+    cores = os.cpu_count() or 1
+    jobs = min(jobs or cores, len(titles))
+    toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs), jobs=jobs)
+    large = threading.Semaphore(large_titles_at_once())
+    cache = cache_for(options)
+    with locked(out):
+        emit(events.BatchStarted(tuple(t.name for t in titles), tuple(map(_size, titles))))
+
+        def one(title: Title) -> TitleResult | TitleFailure | None:
+            own = replace(toolbox, runner=Recorder(toolbox.runner, stop))
+            work = Work(title.name, options, own, emit, stop, cache, large=large)
+            return guarded(title, out, work, given=given, keep_work=keep_work, store=store)
+
+        if scheduler:
+            outcomes = run_on_cluster(
+                scheduler,
+                titles,
+                store.url if store else str(out),
+                options,
+                emit,
+                stop,
+                keep_work=keep_work,
+            )
+        else:
+            outcomes = Parallel(n_jobs=jobs, backend="threading")(delayed(one)(t) for t in titles)
+        stop.check()
+        result = BatchResult(
+            out=out,
+            titles=tuple(o for o in outcomes if isinstance(o, TitleResult)),
+            failures=tuple(o for o in outcomes if isinstance(o, TitleFailure)),
+            seconds=time.monotonic() - started,
+            url=shown(store.url) if store else "",
+        )
+        cache.prune()
+        with store.pictures(result) if store else nullcontext():
+            write_batch_report(result, out / "index.html")
+        write_json(out / "batch.json", {"version": RESULT_VERSION, **to_json(result)})
+        if store is not None:
+            store.put_pages(out, ("index.html", "batch.json"))
+    emit(events.BatchDone(result))
+    return result
+
+
+def _size(title: Title) -> int:
+    """Bytes of the source; 0 if it cannot be told, which the title itself will report."""
+    if title.url:
+        return title.bytes
+    try:
+        return title.path.stat().st_size
+    except OSError:
+        return 0
+
+
+def guarded(
+    title: Title,
+    out: Path,
+    work: Work,
+    *,
+    given: TitlePlan | None = None,
+    keep_work: bool = False,
+    store: Store | None = None,
+) -> TitleResult | TitleFailure | None:
+    """Deliver a title and turn whatever goes wrong with it into a failure record."""
+    try:
+        return deliver_title(title, out, work, given=given, keep_work=keep_work, store=store)
+    except Cancelled:
+        return None  # the batch raises when all workers have let go
+    except Exception as error:
+        failure = _failure(title, error)
+        _write_failure_log(out / title.name, failure, error)
+        if store is not None:
+            store.tell(out / title.name / "error.log")
+        work.emit(events.TitleFailed(title.name, failure))
+        return failure
+
+
+def _failure(title: Title, error: Exception) -> TitleFailure:
+    message = str(error)
+    if isinstance(error, OSError) and not isinstance(error, PertitleError):
+        message = f"{error.strerror or error}: {error.filename or title.path.name}"
+    elif not isinstance(error, PertitleError):
+        message = f"internal error: {type(error).__name__}: {error}"
+    failed = error if isinstance(error, ProcessError) else error.__cause__
+    ran = isinstance(failed, ProcessError)
+    return TitleFailure(
+        name=title.name,
+        path=title.path,
+        message=" ".join(message.split()),
+        stage=getattr(error, "stage", "fetching" if title.url else "analysis"),
+        command=failed.command if isinstance(failed, ProcessError) and ran else "",
+        log_tail=failed.stderr_tail if isinstance(failed, ProcessError) and ran else "",
+    )
+
+
+def _write_failure_log(folder: Path, failure: TitleFailure, error: Exception) -> None:
+    """Leave what is known of a failure beside the title's output, if that can be written."""
+    lines = [f"{failure.path}", f"{failure.stage}: {failure.message}"]
+    if failure.command:
+        lines += ["", failure.command, "", failure.log_tail]
+    if not isinstance(error, PertitleError):
+        lines += ["", "".join(traceback.format_exception(error))]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "error.log", "\n".join(lines) + "\n")
+    except OSError:
+        return

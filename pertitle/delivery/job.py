@@ -1,0 +1,154 @@
+"""What the steps of one run share: how to stop, what was run, where progress goes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pertitle import events
+from pertitle.codecs import codec_named
+from pertitle.errors import Cancelled
+from pertitle.events import OnEvent
+from pertitle.options import Options
+from pertitle.storage.cache import Cache, default_folder
+from pertitle.system.process import (
+    NO_LIMITS,
+    Completed,
+    Limits,
+    LineHandler,
+    Runner,
+    SubprocessRunner,
+)
+from pertitle.system.tools import Toolbox, find_toolbox, machine_memory
+
+LARGE_LINES = 1440
+LARGE_BYTES = 6 << 30
+"""Data that the encode of a 2160-line title with four rungs in AV1 holds (5.3 GB measured)."""
+
+
+def large_titles_at_once() -> int:
+    """How many titles of more than ``LARGE_LINES`` lines this machine's memory can encode."""
+    return max(1, machine_memory() // LARGE_BYTES)
+
+
+class Stop:
+    """A handle that ends a run early from any thread; what is finished stays finished."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requested = False
+        self._runners: list[SubprocessRunner] = []
+
+    def request(self) -> None:
+        """End child processes and let the run raise Cancelled."""
+        with self._lock:
+            self._requested = True
+            runners = list(self._runners)
+        for runner in runners:
+            runner.cancel()
+
+    def attach(self, runner: SubprocessRunner) -> None:
+        """Let ``request`` reach the children of this runner too."""
+        with self._lock:
+            self._runners.append(runner)
+            requested = self._requested
+        if requested:
+            runner.cancel()
+
+    def check(self) -> None:
+        """Raise Cancelled if a stop was requested."""
+        if self._requested:
+            raise Cancelled("cancelled")
+
+
+@dataclass
+class Recorder:
+    """A runner that remembers the tools' commands of one title and when a stop is due."""
+
+    runner: Runner
+    stop: Stop
+    commands: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        limits: Limits = NO_LIMITS,
+        on_line: LineHandler | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        self.stop.check()
+        if argv[0] != sys.executable:  # of use to nobody without the folder it works in
+            self.commands.append(shlex.join(argv))
+        return self.runner.run(argv, limits=limits, on_line=on_line, cwd=cwd)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the steps of one title share."""
+
+    name: str
+    options: Options
+    toolbox: Toolbox
+    emit: OnEvent
+    stop: Stop
+    cache: Cache
+    seconds: dict[str, float] = field(default_factory=dict)
+    large: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+    def turn(self, lines: int) -> AbstractContextManager[object]:
+        """Held while a title is encoded: titles of many lines wait for one another."""
+        return self.large if lines > LARGE_LINES else nullcontext()
+
+    @contextmanager
+    def stage(self, stage: str, total: float = 0.0, unit: str = "") -> Iterator[None]:
+        """Announce a stage and add its wall time to the title's account."""
+        self.stop.check()
+        self.emit(events.StageStarted(self.name, stage, total, unit))
+        started = time.monotonic()
+        try:
+            yield
+        except Exception as error:
+            if not hasattr(error, "stage"):
+                error.stage = stage  # type: ignore[attr-defined]
+            raise
+        finally:
+            spent = time.monotonic() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    def report(self, stage: str, done: float, text: str = "") -> None:
+        """Tell the amount done and notice a requested stop."""
+        self.stop.check()
+        self.emit(events.StageProgress(self.name, stage, done, text))
+
+    def progress(self, stage: str) -> Callable[[float], None]:
+        """``report`` as a callback of the amount alone."""
+        return lambda done: self.report(stage, done)
+
+
+def toolbox_for(
+    options: Options, stop: Stop, threads: int | None = None, *, jobs: int = 1
+) -> Toolbox:
+    """Programs for a run of that many titles at a time, checked for what the options need."""
+    runner = SubprocessRunner()
+    stop.attach(runner)
+    toolbox = find_toolbox(
+        options.ffmpeg,
+        runner=runner,
+        threads=options.threads or threads,
+        niceness=options.nice,
+        jobs=jobs,
+    )
+    encoders = [codec_named(name).encoder for name in options.encode.codecs]
+    toolbox.require(encoders=encoders, filters=("libvmaf",))
+    return toolbox
+
+
+def cache_for(options: Options) -> Cache:
+    return Cache(default_folder() if options.cache else None)

@@ -1,0 +1,276 @@
+"""Planning one title: analysis, then the ladder, both from the cache where they are known."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pertitle
+from pertitle import events
+from pertitle.analysis.analysing import analyse
+from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepared
+from pertitle.delivery.constraints import fit_size
+from pertitle.delivery.job import Stop, Work, cache_for, toolbox_for
+from pertitle.encoder.prober import DigestProber
+from pertitle.errors import ModelError, UsageError
+from pertitle.events import OnEvent, ignore
+from pertitle.ladder.coordinates import TitleContext
+from pertitle.ladder.library import load_model, trained_codec
+from pertitle.ladder.plan import plan_ladder
+from pertitle.ladder.surface import SurfaceModel
+from pertitle.options import LadderOptions, Options
+from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, Rung, TitlePlan
+from pertitle.results import Thumbnail
+from pertitle.serial import from_json, to_json
+from pertitle.storage.inputs import folder_name
+from pertitle.storage.workspace import FORMAT, fingerprint, key_of
+from pertitle.system.isolation import isolated
+from pertitle.system.tools import find_toolbox
+from pertitle.thumbnails.making import make_thumbnails
+from pertitle.thumbnails.renditions import SHAPES
+
+HALF_RATE_SHARE = 0.7
+"""Bits that every other picture takes, of those of all pictures that look as good."""
+HALF_RATE_DOUBT = 1.2
+"""By so much that share was seen to differ from title to title."""
+
+
+def analyse_title(path: Path, options: Options) -> Analysis:
+    """Measure a title. See :func:`pertitle.analyse`."""
+    encode = options.encode
+    arguments = {
+        "path_or_source": path.absolute(),
+        "segment_seconds": encode.segment_seconds,
+        "crop": encode.crop,
+    }
+    return isolated(find_toolbox(options.ffmpeg), analyse, arguments, name=path.name)
+
+
+def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
+    """Predict and probe a ladder. See :func:`pertitle.plan`."""
+    stop = Stop()
+    toolbox, cache = toolbox_for(options, stop), cache_for(options)
+    return plan_in(path, Work(folder_name(path.stem), options, toolbox, on_event, stop, cache))
+
+
+def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail, ...]:
+    """Write candidate thumbnails of a title into a folder."""
+    analysis = analyse_title(path, options)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+    return isolated(
+        find_toolbox(options.ffmpeg),
+        make_thumbnails,
+        thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
+        name=path.name,
+    )
+
+
+def thumbnail_arguments(
+    analysis: Analysis, folder: Path, title: str, options: Options
+) -> dict[str, object]:
+    """What :func:`make_thumbnails` is told; ``title`` is the name events refer to it by."""
+    pictures = options.pictures
+    return {
+        "analysis": analysis,
+        "folder": folder,
+        "title": title,
+        "count": options.thumbnails,
+        "shapes": tuple(SHAPES[name] for name in pictures.shapes),
+        "formats": pictures.formats,
+        "spoiler_share": pictures.spoiler_share,
+    }
+
+
+def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
+    """Analyse a title and plan a ladder for each codec.
+
+    Args:
+        scratch: folder for the digest, lossless and hence large; None for the system's own.
+    """
+    started = time.monotonic()
+    with work.stage("analysis", 1.0):
+        analysis, mark = _analysis(path, work)
+    analysed = time.monotonic()
+    work.emit(events.Analysed(work.name, analysis))
+    for warning in analysis.warnings:
+        work.emit(events.Notice(work.name, warning.message))
+    codecs = by_reach(work.options.encode.codecs)
+    done: list[Probe] = []
+    with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
+        ladders = [_ladder(analysis, mark, codec, work, done, scratch) for codec in codecs]
+    ladders = _as_wished(analysis, ladders, work.options)
+    ended = time.monotonic()
+    for ladder in ladders:
+        for note in ladder.notes:
+            work.emit(events.Notice(work.name, note))
+        work.emit(events.Planned(work.name, ladder))
+    seconds = PlanSeconds(analysed - started, ended - analysed, ended - started)
+    return TitlePlan(analysis, tuple(ladders), seconds)
+
+
+def _as_wished(analysis: Analysis, ladders: list[LadderPlan], options: Options) -> list[LadderPlan]:
+    """The ladders within the size and with the frame rates that the options ask for."""
+    encode = options.encode
+    if encode.target_size is not None:
+        limit, least = encode.target_size, options.ladder.min_vmaf
+        ladders = list(fit_size(analysis, ladders, limit, min_vmaf=least))
+    rate = analysis.treatment.frame_rate
+    if encode.half_rate is None or rate <= 30:
+        return ladders
+    share = HALF_RATE_SHARE if encode.target_size is None else 1.0
+    return [
+        replace(
+            ladder,
+            rungs=tuple(
+                halved(rung, codec_named(ladder.codec), rate, share)
+                if rung.height <= encode.half_rate
+                else rung
+                for rung in ladder.rungs
+            ),
+        )
+        for ladder in ladders
+    ]
+
+
+def halved(rung: Rung, codec: Codec, frame_rate: Fraction, share: float = HALF_RATE_SHARE) -> Rung:
+    """The rung with every other picture, as good as those of all pictures would be.
+
+    Args:
+        frame_rate: of all pictures.
+        share: of the bitrate of all pictures.
+    """
+    crf = min(rung.crf + codec.half_rate_crf(frame_rate), codec.crf_range[1])
+    return replace(
+        rung,
+        crf=round(crf, 4),
+        bitrate_kbps=rung.bitrate_kbps * share,
+        bitrate_low_kbps=rung.bitrate_low_kbps * share / HALF_RATE_DOUBT,
+        bitrate_high_kbps=rung.bitrate_high_kbps * share * HALF_RATE_DOUBT,
+        half_rate=True,
+    )
+
+
+def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
+    """The analysis, from the cache if this content was analysed before, and its key."""
+    segment, crop = work.options.encode.segment_seconds, work.options.encode.crop
+    mark = fingerprint(path, whole=work.options.whole_digest)
+    key = key_of("analysis", FORMAT, pertitle.__version__, mark, segment, crop)
+    known = work.cache.get(key)
+    if known is not None:
+        try:
+            analysis = from_json(Analysis, known)
+        except ModelError:
+            known = None
+        else:
+            return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
+    analysis = isolated(
+        work.toolbox,
+        analyse,
+        {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
+        name=path.name,
+        on_progress=work.progress("analysis"),
+    )
+    work.cache.put(key, analysis)
+    return analysis, key
+
+
+def _ladder(
+    analysis: Analysis,
+    mark: str,
+    codec: Codec,
+    work: Work,
+    done: list[Probe],
+    scratch: Path | None,
+) -> LadderPlan:
+    """The ladder of one codec; ``done`` collects the probes of all of them."""
+    options, encode = work.options, work.options.encode
+    preset = encode.preset_of(codec.name)
+    display = analysis.treatment.size.fit(encode.display)
+    delivered = delivered_range(analysis.source, codec, encode.hdr)
+    title = prepared(analysis, delivered)
+
+    def on_probe(probe: Probe) -> None:
+        done.append(probe)
+        work.emit(events.Probed(work.name, probe, codec.name))
+        work.progress("probing")(float(len(done)))
+
+    def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
+        ladder = plan_ladder(
+            _model(codec, options),
+            title_context(analysis, options, codec),
+            _within_detail(options.ladder, analysis),
+            preset=preset or codec.preset,
+            quality_model=encode.quality_model,
+            display=display,
+            crf_range=codec.crf_range,
+            crf_step=codec.crf_step,
+            measure=measure,
+            on_probe=on_probe,
+        )
+        return replace(ladder, dynamic_range=delivered)
+
+    if options.ladder.max_probes == 0:
+        return plan(None)
+    with tempfile.TemporaryDirectory(prefix="pertitle-", dir=scratch) as folder:
+        prober = DigestProber(
+            work.toolbox,
+            title,
+            codec=codec,
+            preset=preset,
+            quality_model=encode.quality_model,
+            display=display,
+            segment_seconds=encode.segment_seconds,
+            scratch=Path(folder),
+        )
+        basis = ("probe", mark, work.toolbox.version, codec, preset, encode.quality_model, display)
+
+        def measure(height: int, crf: float) -> Probe:
+            key = key_of(*basis, encode.segment_seconds, title.treatment, height, crf)
+            known = work.cache.get(key)
+            if known is not None:
+                with contextlib.suppress(ModelError):
+                    return from_json(Probe, known)
+            measured = to_json(prober.measure(height, crf))
+            work.cache.put(key, measured)
+            return from_json(Probe, measured)  # to the digit what a later run will read
+
+        with prober:
+            return plan(measure)
+
+
+def _model(codec: Codec, options: Options) -> SurfaceModel:
+    """The caller's model for the codec it was trained on, else the shipped one."""
+    if options.model is not None and len(options.encode.codecs) > 1:
+        given = trained_codec(options.model)
+        if given not in options.encode.codecs:
+            raise ModelError(f"model {options.model.name} is of codec {given}, which is not made")
+        if given != codec.name:
+            return load_model(codec.name)
+    return load_model(codec.name, options.model)
+
+
+def _within_detail(options: LadderOptions, analysis: Analysis) -> LadderOptions:
+    """The options without rungs for detail that the source has not got."""
+    native = analysis.native_height
+    if native is None or options.allow_upscaled:
+        return options
+    return replace(options, max_height=min(native, options.max_height or native))
+
+
+def title_context(analysis: Analysis, options: Options, codec: Codec) -> TitleContext:
+    """What the ladder's model of a codec needs to know of a title."""
+    return TitleContext(
+        features=analysis.features,
+        size=analysis.treatment.size,
+        frame_rate=analysis.treatment.frame_rate,
+        display=analysis.treatment.size.fit(options.encode.display),
+        codec=codec.name,
+    )

@@ -1,0 +1,224 @@
+"""Delivering one title: what an earlier run finished is kept, the rest is made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pertitle import events
+from pertitle.delivery.assembly import Delivery, deliver
+from pertitle.delivery.job import Recorder, Work
+from pertitle.delivery.planning import plan_in, thumbnail_arguments
+from pertitle.errors import PertitleError
+from pertitle.plan_file import plan_document, read_plan
+from pertitle.records import TitlePlan
+from pertitle.report.preview import write_preview
+from pertitle.report.title import write_title_report
+from pertitle.results import RESULT_VERSION, Thumbnail, TitleResult
+from pertitle.serial import to_json, write_json
+from pertitle.storage import remote
+from pertitle.storage.bucket import Store
+from pertitle.storage.inputs import Title
+from pertitle.storage.workspace import (
+    Earlier,
+    Workspace,
+    changes,
+    fingerprint,
+    inputs_of,
+    key_of,
+    plan_key,
+)
+from pertitle.system.isolation import isolated
+from pertitle.thumbnails.making import make_thumbnails
+
+EXTRAS = {
+    "thumbnails", "pictures.shapes", "pictures.formats", "pictures.spoiler_share", "preview",
+}  # fmt: skip
+"""Inputs that change nothing in the package: it is kept when only they differ."""
+
+
+def deliver_title(
+    title: Title,
+    out: Path,
+    work: Work,
+    *,
+    given: TitlePlan | None = None,
+    keep_work: bool = False,
+    store: Store | None = None,
+) -> TitleResult:
+    """Deliver one title, unless it was already delivered from the same inputs.
+
+    Args:
+        given: the plan to deliver; None to make one.
+        keep_work: keep the intermediate files.
+        store: where the title goes to from ``out``; None if it stays there.
+    """
+    whole = work.options.whole_digest
+    source = (
+        remote.fingerprint_of(title.url, whole=whole)
+        if title.url
+        else fingerprint(title.path, whole=whole)
+    )
+    inputs = inputs_of(source, work.options, work.toolbox.version)
+    if given is not None:
+        inputs["plan"] = key_of(given.ladders)
+    space = Workspace(out / title.name)
+    here = space.earlier()
+    earlier = store.earlier(title.name) if store is not None and here is None else here
+    changed = changes(earlier.inputs, inputs) if earlier is not None else {}
+    if earlier is not None and not changed:
+        if store is not None and here is not None:  # a run was killed while it uploaded
+            _hand_over(store, space, work, keep_work=keep_work)
+        # A run may have failed at a title that an earlier one had delivered.
+        (space.folder / "error.log").unlink(missing_ok=True)
+        work.emit(events.TitleSkipped(title.name))
+        return earlier.result
+    before = earlier.inputs if earlier is not None else space.begun()
+    if before is not None and (told := changes(before, inputs)):
+        work.emit(events.Notice(title.name, f"made anew: {', '.join(told.values())}"))
+    space.begin(inputs)
+    if store is not None and here is None:
+        space.withdraw()  # what a killed run had in place would be uploaded with the rest
+    if changed.keys() != {"preview"}:  # which takes nothing from the source
+        title = _fetched(title, space, work)
+    if earlier is not None and EXTRAS.issuperset(changed):
+        result = _with_extras(title, earlier, changed, space, work)
+    else:
+        result = _delivered(title, inputs, given, space, work)
+    document = {"version": RESULT_VERSION, "inputs": inputs, **to_json(result)}
+    write_json(space.folder / "result.json", document)
+    (space.folder / "error.log").unlink(missing_ok=True)
+    if store is not None:
+        _hand_over(store, space, work, keep_work=keep_work)
+    elif not keep_work:
+        space.clear()
+    work.emit(events.TitleDone(title.name, result))
+    return result
+
+
+def _fetched(title: Title, space: Workspace, work: Work) -> Title:
+    """The title with its source on this machine: among its intermediate files, if it has a URL."""
+    if not title.url:
+        return title
+
+    def make(folder: Path) -> str:
+        name = f"{title.name}{title.path.suffix[:16]}"
+        remote.fetch(title.url, folder / name, work.progress("fetching"))
+        return name
+
+    with work.stage("fetching", 1.0):
+        key = key_of(title.url, remote.version_of(title.url))
+        name = space.remember("source", key, str, make)
+    return replace(title, path=space.work / "source" / name)
+
+
+def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
+    """Upload a finished title and remove it here."""
+    store.upload(space, work)
+    if not keep_work:
+        shutil.rmtree(space.folder)
+
+
+def _delivered(
+    title: Title, inputs: dict[str, Any], given: TitlePlan | None, space: Workspace, work: Work
+) -> TitleResult:
+    """Make a title; everything but ``result.json`` is in place in the end."""
+    plan = given or _resumed_plan(title, inputs, space, work)
+    recorder = work.toolbox.runner
+    assert isinstance(recorder, Recorder)
+    with work.turn(plan.analysis.source.size.height):
+        delivery = deliver(plan, work.options, work.toolbox, space, work)
+    thumbnails = _thumbnails(title, plan, inputs, space, work)
+    result = _result(title, plan, delivery, thumbnails, recorder.commands, work.seconds)
+    space.retract()
+    space.publish(space.work, ["thumbnails"])
+    space.publish(delivery.staged, delivery.entries)
+    write_json(space.folder / "plan.json", plan_document(plan, work.options))
+    _write_pages(result, space, work)
+    return result
+
+
+def _with_extras(
+    title: Title, earlier: Earlier, changed: dict[str, str], space: Workspace, work: Work
+) -> TitleResult:
+    """A delivered title with other thumbnails or another preview page."""
+    result = earlier.result
+    if changed.keys() - {"preview"}:
+        thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
+        (space.folder / "result.json").unlink(missing_ok=True)
+        space.publish(space.work, ["thumbnails"])
+        result = replace(result, thumbnails=thumbnails)
+    _write_pages(result, space, work)
+    return result
+
+
+def _thumbnails(
+    title: Title, plan: TitlePlan, inputs: dict[str, Any], space: Workspace, work: Work
+) -> tuple[Thumbnail, ...]:
+    options = work.options
+
+    def make(folder: Path) -> tuple[Thumbnail, ...]:
+        if options.thumbnails == 0:
+            return ()
+        return isolated(
+            work.toolbox,
+            make_thumbnails,
+            thumbnail_arguments(plan.analysis, folder, title.name, options),
+            name=title.path.name,
+            on_progress=work.progress("thumbnails"),
+        )
+
+    wanted = (options.thumbnails, options.pictures)
+    key = key_of(inputs["source"], inputs["pertitle"], wanted, plan.analysis.shots)
+    with work.stage("thumbnails", 1.0):
+        return space.remember("thumbnails", key, tuple[Thumbnail, ...], make)
+
+
+def _write_pages(result: TitleResult, space: Workspace, work: Work) -> None:
+    report = space.folder / "report.html"
+    write_title_report(result, report, thumbnails_folder=space.folder / "thumbnails")
+    if work.options.preview:
+        write_preview(result, space.folder, work.options.preview)
+
+
+def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: Work) -> TitlePlan:
+    """The plan an interrupted run made of the same inputs, or a new one."""
+    key = plan_key(inputs)
+    saved = space.saved_plan(key)
+    if saved is not None:
+        try:
+            plan, _ = read_plan(saved)
+        except PertitleError:
+            saved.unlink()
+        else:
+            source = replace(plan.analysis.source, path=title.path)
+            plan = replace(plan, analysis=replace(plan.analysis, source=source))
+            work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
+            return plan
+    plan = plan_in(title.path, work, space.staged("digest"))
+    space.save_plan(key, plan_document(plan, work.options))
+    return plan
+
+
+def _result(
+    title: Title,
+    plan: TitlePlan,
+    delivery: Delivery,
+    thumbnails: tuple[Thumbnail, ...],
+    commands: Sequence[str],
+    seconds: dict[str, float],
+) -> TitleResult:
+    return TitleResult(
+        name=title.name,
+        plan=plan,
+        renditions=delivery.renditions,
+        audio=delivery.audio,
+        package=delivery.package,
+        thumbnails=thumbnails,
+        commands=tuple(commands),
+        seconds=dict(seconds),
+        url=remote.shown(title.url),
+    )

@@ -1,0 +1,1 @@
+"""Sound: what a track holds, how it is coded, how well it sounds."""

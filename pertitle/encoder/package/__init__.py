@@ -1,0 +1,1 @@
+"""The package: HLS and DASH over one set of segments, subtitles, pictures for scrubbing, checks."""

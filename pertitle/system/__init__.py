@@ -1,0 +1,1 @@
+"""The machine: child processes, programs found, untrusted files opened and decoded."""

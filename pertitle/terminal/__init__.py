@@ -1,0 +1,1 @@
+"""Drawing a run in the terminal: a live view for people, plain lines for pipes."""

@@ -1,0 +1,1 @@
+"""Thumbnails: candidates that a person would pick."""

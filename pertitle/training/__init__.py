@@ -1,0 +1,1 @@
+"""Tables, models and cross-validated figures: what corpus, train and evaluate do."""

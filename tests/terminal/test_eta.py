@@ -1,0 +1,105 @@
+"""The remaining time of a batch, on batches played by a clock of their own."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pertitle import events
+from pertitle.records import Analysis
+from pertitle.terminal.eta import Estimate, work_of
+from tests.report import example
+
+SHARES = {
+    "analysis": 0.12, "probing": 0.30, "encoding": 0.33, "verification": 0.15, "audio": 0.02,
+    "packaging": 0.02, "thumbnails": 0.06,
+}  # fmt: skip
+"""Other shares than the estimate starts from."""
+STEPS = 10
+
+
+def analysis(seconds: float) -> Analysis:
+    plain = example.title().plan.analysis
+    return replace(plain, source=replace(plain.source, duration=seconds))
+
+
+def played(lengths: list[float], workers: int) -> list[tuple[float, events.Event]]:
+    """Events of a batch whose titles take time by their work, give or take a quarter."""
+    log: list[tuple[float, events.Event]] = []
+    names = [f"t{i}" for i in range(len(lengths))]
+    free = [0.0] * workers
+    for i, (name, seconds) in enumerate(zip(names, lengths, strict=True)):
+        start = heapq.heappop(free)
+        odd = (0.75, 1.0, 1.25)[i % 3]
+        cost = work_of(analysis(seconds)) * 2e-8 * odd
+        log += _title(name, seconds, start, cost)
+        heapq.heappush(free, log[-1][0])
+    end = max(free)
+    log.sort(key=lambda entry: entry[0])
+    sizes = tuple(round(1e5 * seconds * (0.7, 1.5)[i % 2]) for i, seconds in enumerate(lengths))
+    done = events.BatchDone(replace(example.batch(Path("out")), titles=()))
+    return [(0.0, events.BatchStarted(tuple(names), sizes)), *log, (end, done)]
+
+
+def _title(
+    name: str, seconds: float, start: float, cost: float
+) -> Iterator[tuple[float, events.Event]]:
+    now = start
+    for stage, share in SHARES.items():
+        yield now, events.StageStarted(name, stage, float(STEPS), "")
+        for step in range(STEPS):
+            now += cost * share / STEPS
+            yield now, events.StageProgress(name, stage, step + 1.0)
+        if stage == "analysis":
+            yield now, events.Analysed(name, analysis(seconds))
+    spent = {stage: cost * share for stage, share in SHARES.items()}
+    yield now, events.TitleDone(name, replace(example.title(name), seconds=spent))
+
+
+def test_the_batch_never_goes_back_when_a_title_is_longer_than_its_file_said() -> None:
+    estimate, before = Estimate(), 0.0
+    for now, event in played([10, 10, 600, 10], 1):
+        estimate.handle(event, now)
+        assert estimate.share >= before
+        before = estimate.share
+    assert before == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_total_is_right_within_a_quarter_after_a_third(workers: int) -> None:
+    log = played([60, 90, 40, 120, 75, 50], workers)
+    end, estimate, checked = log[-1][0], Estimate(), 0
+    for now, event in log:
+        estimate.handle(event, now)
+        left = estimate.remaining(now)
+        if end / 3 <= now < end:
+            assert left is not None
+            assert now + left == pytest.approx(end, rel=0.25)
+            checked += 1
+    assert checked > 100
+    assert estimate.share == pytest.approx(1.0)
+
+
+def test_progress_never_goes_back_and_a_repeated_stage_counts_once() -> None:
+    estimate, before = Estimate(), 0.0
+    estimate.handle(events.BatchStarted(("a",)), 0.0)
+    for now, stage in enumerate(("analysis", "probing", "encoding", "verification", "encoding")):
+        estimate.handle(events.StageStarted("a", stage, 2.0, ""), float(now))
+        estimate.handle(events.StageProgress("a", stage, 1.0), now + 0.5)
+        assert before <= estimate.share < 1
+        before = estimate.share
+    estimate.handle(events.TitleSkipped("a"), 9.0)
+    assert estimate.remaining(9.0) is None
+    assert estimate.share == 0
+
+
+def test_speed_counts_video_by_what_is_done_of_it() -> None:
+    log = played([60, 60], 1)
+    estimate = Estimate()
+    for now, event in log:
+        estimate.handle(event, now)
+    assert estimate.speed(log[-1][0]) == pytest.approx(120 / log[-1][0])

@@ -2,7 +2,7 @@
 
     python -m tools.feature_quantiles
 
-From corpus/features.csv into pertitle/report/assets/corpus.json: of every feature, the
+From corpus/features.csv into pertitle/analysis/corpus.json: of every feature, the
 values at 0, 5, 10 ... 100 per cent of the clips as they are.
 """
 
@@ -17,7 +17,7 @@ from pertitle.training.features_table import read_features_table
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "corpus/features.csv"
-TARGET = ROOT / "pertitle/report/assets/corpus.json"
+TARGET = ROOT / "pertitle/analysis/corpus.json"
 LEVELS = np.linspace(0, 1, 21)
 
 

@@ -141,10 +141,15 @@ def agreement(obp: Any, rows: list[Row], policies: dict[str, Floats], model: Flo
                 estimated_rewards_by_reg_model=table,
             ),
         }  # fmt: skip
+        found = evaluation.estimate(
+            name, reward, logged, target, predicted=model[action],
+            expected=np.full(len(rows), policy @ model), rounds=2,
+        )  # fmt: skip
+        assert found.dr is not None
         ours = {
             "ips": evaluation.ips(reward, logged, target),
             "snips": evaluation.snips(reward, logged, target),
-            "dr": evaluation.doubly_robust(reward, logged, target, model[action], policy @ model),
+            "dr": found.dr.value,
         }
         if set(np.unique(policy)) <= {0.0, 1.0}:
             theirs["replay"] = obp.ReplayMethod().estimate_policy_value(

@@ -12,16 +12,9 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.clicks import (
-    bandit,
-    stopping,
-)
-from pertitle.clicks import (
-    estimators as evaluation,
-)
-from pertitle.clicks import (
-    ranking as learning,
-)
+from pertitle.clicks import bandit, stopping
+from pertitle.clicks import estimators as evaluation
+from pertitle.clicks import ranking as learning
 from pertitle.clicks.database import FEATURES, Cells
 
 Floats = NDArray[np.float64]

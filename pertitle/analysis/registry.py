@@ -172,13 +172,3 @@ REGISTRY: dict[str, Feature] = _build()
 """Name to description of every feature, in the order of the feature vector."""
 SOURCE_FEATURES = ("source_log2_bpp", "source_codec_gain")
 """Features of the file rather than of its pictures: an altered copy keeps its origin's."""
-
-
-def markdown_table() -> str:
-    """The register as a Markdown table, for the documentation."""
-    lines = ["| feature | unit | meaning | source |", "|---|---|---|---|"]
-    lines += [
-        f"| `{name}` | {feature.unit} | {feature.meaning} | {feature.reference} |"
-        for name, feature in REGISTRY.items()
-    ]
-    return "\n".join(lines)

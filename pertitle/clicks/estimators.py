@@ -71,13 +71,6 @@ def snips(reward: Floats, logged: Floats, target: Floats) -> float:
     return float((reward * weight).sum()) / total if total > 0 else 0.0
 
 
-def doubly_robust(
-    reward: Floats, logged: Floats, target: Floats, predicted: Floats, expected: Floats
-) -> float:
-    """Reward model plus weighted residuals: right if either the model or the propensities are."""
-    return float((expected + (reward - predicted) * target / logged).mean())
-
-
 def effective_rounds(logged: Floats, target: Floats) -> float:
     """Kish's effective sample size of the importance weights."""
     weight = target / logged

@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pertitle.delivery.job import Stop
     from pertitle.serial import to_json
     from pertitle.storage.event_log import EventLog
-    from pertitle.terminal import tables as terminal
+    from pertitle.terminal.view import view_for
 
     stop = Stop()
     stop_on_signals(stop)
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace) -> int:
         whole_digest=arguments.full_digest,
         scratch=arguments.scratch,
     )
-    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    view = view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
         handlers = [stack.enter_context(view).handle]
         if arguments.events:
@@ -159,11 +159,11 @@ def _encode(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
     from pertitle.delivery.job import Stop
     from pertitle.serial import to_json
-    from pertitle.terminal import tables as terminal
+    from pertitle.terminal.view import view_for
 
     stop = Stop()
     stop_on_signals(stop)
-    view = terminal.view_for(arguments.quiet, arguments.verbose)
+    view = view_for(arguments.quiet, arguments.verbose)
     with view, _how_to_resume(view):
         batch = pipeline.encode_plan(
             arguments.plan,

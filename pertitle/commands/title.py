@@ -66,11 +66,12 @@ def add_plan(commands: Any) -> None:
 
 def _plan(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import planning
-    from pertitle.plan_file import plan_document
+    from pertitle.storage.plan_file import plan_document
     from pertitle.terminal import tables as terminal
+    from pertitle.terminal.view import view_for
 
     options = options_of(arguments)
-    view = terminal.view_for(arguments.quiet or arguments.json == "-", arguments.verbose)
+    view = view_for(arguments.quiet or arguments.json == "-", arguments.verbose)
     with view:
         plan = planning.plan_title(arguments.video, options, on_event=view.handle)
     if arguments.json:
@@ -134,7 +135,7 @@ def add_compare(commands: Any) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from pertitle import compare
+    from pertitle.ladder import comparison as compare
     from pertitle.serial import to_json
     from pertitle.terminal import tables as terminal
 

@@ -37,7 +37,6 @@ from pertitle.errors import (
 )
 from pertitle.events import OnEvent, ignore
 from pertitle.options import Options
-from pertitle.plan_file import read_plan
 from pertitle.records import TitlePlan
 from pertitle.report.batch import write_batch_report
 from pertitle.report.preview import read_player
@@ -45,6 +44,7 @@ from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleRes
 from pertitle.serial import to_json, write_json, write_text
 from pertitle.storage.bucket import Store, destination
 from pertitle.storage.inputs import Title, find_titles, folder_name
+from pertitle.storage.plan_file import read_plan
 from pertitle.storage.remote import shown
 from pertitle.storage.workspace import locked
 

@@ -13,7 +13,6 @@ from pertitle.delivery.assembly import Delivery, deliver
 from pertitle.delivery.job import Recorder, Work
 from pertitle.delivery.planning import plan_in, thumbnail_arguments
 from pertitle.errors import PertitleError
-from pertitle.plan_file import plan_document, read_plan
 from pertitle.records import TitlePlan
 from pertitle.report.preview import write_preview
 from pertitle.report.title import write_title_report
@@ -22,6 +21,7 @@ from pertitle.serial import to_json, write_json
 from pertitle.storage import remote
 from pertitle.storage.bucket import Store
 from pertitle.storage.inputs import Title
+from pertitle.storage.plan_file import plan_document, read_plan
 from pertitle.storage.workspace import (
     Earlier,
     Workspace,

@@ -25,7 +25,6 @@ def check_rendition(
     gop: int,
     skipped: int | None = None,
     frames: int | None = None,
-    decode: bool = True,
 ) -> Pictures:
     """Check one encoded rung.
 
@@ -43,10 +42,9 @@ def check_rendition(
         raise DeliveryError(f"{name} has {pictures.frames} frames, not {frames}")
     check_times(name, pictures.times, frame_rate)
     check_keyframes(name, pictures, Grid(gop, skipped))
-    if decode:
-        decoded = count_decoded(toolbox, path, float(pictures.frames / frame_rate))
-        if decoded != pictures.frames:
-            raise DeliveryError(f"{name}: {decoded} of {pictures.frames} frames decode")
+    decoded = count_decoded(toolbox, path, float(pictures.frames / frame_rate))
+    if decoded != pictures.frames:
+        raise DeliveryError(f"{name}: {decoded} of {pictures.frames} frames decode")
     return pictures
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pertitle.records import Size, Source, Treatment, VideoStream
+from pertitle.records import Size, Source, VideoStream
 
 SD_MAX_LINES = 576
 SD_MAX_WIDTH = 1024
@@ -56,11 +56,6 @@ def source_colour(video: VideoStream, size: Size) -> Colour:
     transfer = guess.transfer if video.transfer == UNKNOWN else video.transfer
     matrix = guess.matrix if video.matrix in (UNKNOWN, "gbr", "ycgco") else video.matrix
     return Colour(primaries, transfer, matrix, guessed=UNKNOWN in known)
-
-
-def delivered_colour(source: Source, treatment: Treatment) -> Colour:
-    """The colour of everything that is delivered."""
-    return BT709 if treatment.tone_map else source_colour(source.video, source.size)
 
 
 def tag(video: Any, source: Source) -> Any:

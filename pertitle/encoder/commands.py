@@ -109,21 +109,6 @@ def pixel_format(bit_depth: int) -> str:
     return "yuv420p10le" if bit_depth > 8 else "yuv420p"
 
 
-def extract_windows(
-    program: str,
-    source: Source,
-    windows: Sequence[Window],
-    treatment: Treatment,
-    target: Path,
-    *,
-    frames: int,
-    bit_depth: int = 8,
-) -> list[str]:
-    """Join treated windows, ``frames`` frames each, into one lossless file (fast to decode)."""
-    video = join_windows(source, windows, treatment, frames=frames, bit_depth=bit_depth)
-    return finish(program, video.output(f"file:{target}", **LOSSLESS))
-
-
 def join_windows(
     source: Source,
     windows: Sequence[Window],

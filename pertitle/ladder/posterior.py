@@ -151,15 +151,6 @@ class Posterior:
             vmaf_high=np.minimum(100.0, vmaf + np.hypot(high - vmaf, noise)),
         )
 
-    def crf_for(
-        self, height: int, vmaf: float, crf_range: tuple[float, float], step: float = 0.1
-    ) -> float:
-        """The highest CRF on the step that is expected to reach a VMAF, or the lowest allowed."""
-        low, high = crf_range
-        grid = low + step * np.arange(round((high - low) / step) + 1)
-        reached = self.predict(height, grid).vmaf >= vmaf
-        return round(float(grid[np.flatnonzero(reached)[-1]]) if reached.any() else low, 6)
-
 
 @lru_cache(maxsize=256)
 def _quantile(freedom: float) -> float:

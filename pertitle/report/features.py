@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pertitle import words
+from pertitle.analysis.corpus_place import Placed, corpus, standing_out
 from pertitle.report import page
-from pertitle.report.corpus_place import Placed, corpus, standing_out
 from pertitle.report.markup import Markup, number, tag
 
 

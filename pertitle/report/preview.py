@@ -2,13 +2,11 @@
 
 The page carries its player, hls.js, which the caller brings (``npm install hls.js``, then
 ``node_modules/hls.js/dist/hls.min.js``). Browsers fetch segments only over HTTP, so it has to be
-served: :func:`preview_server` does that on this machine.
+served: ``python -m http.server --bind 127.0.0.1`` in the title's folder does on this machine.
 """
 
 from __future__ import annotations
 
-import functools
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pertitle import words
@@ -134,41 +132,3 @@ def _slider(name: str, label: str, high: int, value: int) -> Markup:
         tag("input", id=name, type="range", min=0, max=high, value=value, step="any"),
         class_="slider",
     )
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    extensions_map = {  # noqa: RUF012  (the base class declares it so)
-        ".html": "text/html; charset=utf-8",
-        ".m3u8": "application/vnd.apple.mpegurl",
-        ".mpd": "application/dash+xml",
-        ".m4s": "video/iso.segment",
-        ".mp4": "video/mp4",
-        ".jpg": "image/jpeg",
-        ".webp": "image/webp",
-        ".json": "application/json",
-        ".vtt": "text/vtt",
-        "": "application/octet-stream",
-    }
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: the terminal belongs to the caller."""
-
-    def list_directory(self, path: object) -> None:
-        """Folders are not listed."""
-        self.send_error(404)
-
-
-def preview_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
-    """A server of one folder for this machine alone; call ``serve_forever`` on it.
-
-    Args:
-        folder: a title's folder.
-        port: 0 for any free one; ``server.server_address[1]`` tells which it became.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    handler = functools.partial(_Handler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
-    return server

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pertitle import words
+from pertitle.analysis.corpus_place import place_features
 from pertitle.records import Rung
 from pertitle.report import curves, page, saving, source, timeline
-from pertitle.report.corpus_place import place_features
 from pertitle.report.features import feature_section
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed

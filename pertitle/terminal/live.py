@@ -49,7 +49,6 @@ class LiveView:
         self._texts: dict[str, str] = {}
         self._total = self._finished = 0
         self._shown: tuple[str, LadderPlan] | None = None
-        self._probes: list[tuple[float, float]] = []
         self._landed: list[str] = []
         self._live = Live(
             get_renderable=self.board,

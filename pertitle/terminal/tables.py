@@ -1,150 +1,25 @@
-"""Drawing a run in the terminal: a live view for people, plain lines for pipes and CI.
+"""Tables for the terminal.
 
-Everything here goes to stderr, except the results of ``analyze``, ``plan``, ``thumbs`` and
-``doctor``, which are what the user asked for.
+Those of a run go to stderr; the results of ``analyze``, ``plan``, ``thumbs``, ``compare`` and
+``doctor`` are what the user asked for and go to stdout.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from pertitle import compare, events, words
+from pertitle import words
+from pertitle.analysis.corpus_place import place_features, standing_out
+from pertitle.ladder.comparison import LadderComparison
 from pertitle.records import Analysis, LadderPlan, TitlePlan
-from pertitle.results import BatchResult, Rendition, Thumbnail, TitleResult
+from pertitle.results import BatchResult, Thumbnail, TitleResult
 from pertitle.system.tools import Check
+from pertitle.terminal.braille import Line, plot
 from pertitle.terminal.text import escape
-
-
-class View(Protocol):
-    """Something that shows a run; used as a context manager around it."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def handle(self, event: events.Event) -> None:
-        """Show one event."""
-
-    def say(self, text: str) -> None:
-        """Show a line that must not be lost."""
-
-
-def view_for(quiet: bool, verbose: bool) -> View:
-    """The view that suits stderr: live in a terminal, lines elsewhere, errors only if quiet."""
-    console = Console(stderr=True)
-    if quiet:
-        return LineView(console, errors_only=True)
-    if console.is_terminal and not verbose:
-        from pertitle.terminal.live import LiveView
-
-        return LiveView(console)
-    return LineView(console, verbose=verbose)
-
-
-class LineView:
-    """One plain line an event that matters, with the time since the start."""
-
-    def __init__(
-        self, console: Console, *, verbose: bool = False, errors_only: bool = False
-    ) -> None:
-        self._console = console
-        self._verbose = verbose
-        self._errors_only = errors_only
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def handle(self, event: events.Event) -> None:
-        match event:
-            case events.TitleFailed(title, failure):
-                self.say(f"{title}: FAILED in {failure.stage}: {failure.message}")
-            case _ if self._errors_only:
-                return
-            case events.BatchDone(result):
-                self._console.print(batch_table(result.titles))
-                self.say(summary_line(result))
-            case _:
-                line = describe(event, verbose=self._verbose)
-                if line:
-                    self.say(f"[{time.monotonic() - self._started:7.1f}s] {line}")
-
-
-def describe(event: events.Event, *, verbose: bool) -> str:
-    """The plain line of an event, empty if it is not worth one."""
-    match event:
-        case events.BatchStarted(titles):
-            return f"{len(titles)} title{'s' * (len(titles) != 1)}"
-        case events.TitleSkipped(title):
-            return f"{title}: already delivered"
-        case events.Analysed(title, analysis):
-            source = analysis.source
-            return (
-                f"{title}: {source.size}, {float(source.video.frame_rate):.5g} fps,"
-                f" {source.duration:.1f} s, {words.count(len(analysis.shots), 'shot')}"
-            )
-        case events.Probed(title, probe, codec):
-            return (
-                f"{title}: {codec} probe {probe.height}p crf {probe.crf:g}:"
-                f" {probe.bitrate_kbps:.0f} kbit/s VMAF {probe.vmaf:.1f} ({probe.seconds:.1f} s)"
-            )
-        case events.Planned(title, ladder):
-            return f"{title}: {ladder_words(ladder)}"
-        case events.RenditionDone(title, rendition):
-            return f"{title}: {rendition_words(rendition)}"
-        case events.Notice(title, message):
-            return f"{title}: note: {message}"
-        case events.TitleDone(title, result):
-            return f"{title}: delivered in {sum(result.seconds.values()):.1f} s"
-        case events.StageStarted(title, stage, _, _) if verbose:
-            return f"{title}: {stage}"
-    return ""
-
-
-def ladder_words(ladder: LadderPlan) -> str:
-    """A ladder in one line."""
-    steps = ", ".join(f"{r.height}p {r.bitrate_kbps:.0f}k VMAF {r.vmaf:.0f}" for r in ladder.rungs)
-    count = len(ladder.probes)
-    return (
-        f"{ladder.codec}: {len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
-    )
-
-
-def rendition_words(rendition: Rendition) -> str:
-    """A finished rung in one line."""
-    check = rendition.verification
-    mark = "" if rendition.on_target else " (off target)"
-    again = f" after {rendition.attempts} encodes" if rendition.attempts > 1 else ""
-    return (
-        f"{rendition.codec} {rendition.rung.height}p crf {rendition.rung.crf:g}:"
-        f" {rendition.average_kbps:.0f} kbit/s"
-        f" VMAF {check.vmaf:.1f}, expected {rendition.rung.vmaf:.1f}{again}{mark}"
-    )
-
-
-# --- tables ---------------------------------------------------------------------------------
 
 
 def title_table(result: TitleResult) -> Table:
@@ -218,8 +93,6 @@ def print_analysis(analysis: Analysis, *, everything: bool = False) -> None:
     Args:
         everything: list all features and not only those that stand out.
     """
-    from pertitle.report.corpus_place import place_features, standing_out
-
     console = Console()
     source, video = analysis.source, analysis.source.video
     table = Table(title=escape(source.path.name), title_justify="left", show_header=False)
@@ -331,15 +204,61 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
         Console().print(table)
 
 
-def print_comparison(comparison: compare.LadderComparison) -> None:
+def print_comparison(comparison: LadderComparison) -> None:
     """The result of ``pertitle compare`` for people: a sentence, the rungs, a plot."""
     console = Console()
     table = Table()
-    for name in compare.COLUMNS:
+    for name in COLUMNS:
         table.add_column(name, justify="right")
-    for row in compare.table(comparison):
+    for row in comparison_rows(comparison):
         table.add_row(*row)
     console.print(table)
-    plot = compare.text_plot(comparison)
-    lines = (plot, compare.summary(comparison), *comparison.remarks)
+    plot = comparison_plot(comparison)
+    lines = (plot, comparison_summary(comparison), *comparison.remarks)
     console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def comparison_summary(comparison: LadderComparison) -> str:
+    """The result in one sentence."""
+    first, second = comparison.first.name, comparison.second.name
+    if comparison.bd_rate is None or comparison.common is None:
+        return f"{first} and {second} reach no common quality."
+    low, high = comparison.common
+    amount = f"{abs(comparison.bd_rate):.1f} %"
+    verb = "less" if comparison.bd_rate < 0 else "more"
+    return (
+        f"{second} needs {amount} {verb} bitrate than {first} at equal quality"
+        f" (BD-rate {words.signed(comparison.bd_rate)} %, VMAF {low:.1f} to {high:.1f})."
+    )
+
+
+COLUMNS = ("rung", "kbit/s", "VMAF", "nearest", "kbit/s", "VMAF", "at equal VMAF", "change")
+
+
+def comparison_rows(comparison: LadderComparison) -> list[tuple[str, ...]]:
+    """Rows of text under :data:`COLUMNS`, one a rung of the first ladder, best first."""
+    rows: list[tuple[str, ...]] = []
+    for pair in comparison.pairs:
+        change = pair.change
+        rows.append(
+            (
+                f"{pair.rung.size} crf {pair.rung.crf:g}",
+                f"{pair.rung.bitrate_kbps:.0f}",
+                f"{pair.rung.vmaf:.1f}",
+                f"{pair.nearest.size} crf {pair.nearest.crf:g}",
+                f"{pair.nearest.bitrate_kbps:.0f}",
+                f"{pair.nearest.vmaf:.1f}",
+                "" if pair.other_kbps is None else f"{pair.other_kbps:.0f}",
+                "" if change is None else f"{words.signed(change)} %",
+            )
+        )
+    return rows
+
+
+def comparison_plot(comparison: LadderComparison, *, width: int = 72, height: int = 18) -> str:
+    """Both ladders for a terminal: lines with the rungs as ``A`` and ``B``."""
+    lines = []
+    for side, mark in ((comparison.first, "A"), (comparison.second, "B")):
+        points = [(p.bitrate_kbps, p.vmaf) for p in side.points]
+        lines += [Line(points), Line(points, mark)]
+    return plot(lines, width=width, height=height)

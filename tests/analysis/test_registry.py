@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pertitle
-from pertitle.analysis.registry import markdown_table
+from tools.feature_table import markdown_table
 
 DOCS = Path(pertitle.__file__).parents[1] / "docs" / "features.md"
 

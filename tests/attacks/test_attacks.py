@@ -37,9 +37,9 @@ from pertitle.encoder.renditions import encode_renditions
 from pertitle.errors import ModelError, PertitleError, ProcessError, SourceError
 from pertitle.ladder.library import load_model
 from pertitle.options import LadderOptions, Options
-from pertitle.plan_file import read_plan
 from pertitle.serial import write_json
 from pertitle.storage.inputs import find_titles
+from pertitle.storage.plan_file import read_plan
 from pertitle.storage.workspace import fingerprint
 from pertitle.system.isolation import isolated
 from pertitle.system.process import NO_LIMITS, Completed, FakeRunner, Limits
@@ -349,7 +349,7 @@ def test_text_from_outside_is_only_text_on_the_terminal() -> None:
 
 @pytest.fixture(scope="module")
 def plan(make_clip: MakeClip, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    from pertitle.plan_file import plan_document
+    from pertitle.storage.plan_file import plan_document
 
     clip = make_clip("testsrc2=s=160x120:r=10:d=1", "planned.mp4")
     options = Options(ladder=LadderOptions(max_probes=0, heights=(120, 90)))

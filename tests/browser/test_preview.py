@@ -5,12 +5,14 @@ Needs node, npm and Chromium, so it runs only with ``PERTITLE_PAGES=1``.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
 import threading
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from pertitle.codecs import codec_named
 from pertitle.encoder.audio.tracks import encode_audio
 from pertitle.encoder.package.packaging import package
 from pertitle.encoder.renditions import encode_renditions
-from pertitle.report.preview import preview_server, write_preview
+from pertitle.report.preview import write_preview
 from pertitle.system.tools import Toolbox
 from tests.encoder.helpers import analysis_of, rendition_of, rung
 from tests.report import example
@@ -60,7 +62,8 @@ def seen(
         plan=replace(plain.plan, analysis=analysis),
     )  # fmt: skip
     write_preview(result, delivered, browser_checks / "node_modules/hls.js/dist/hls.min.js")
-    server = preview_server(delivered)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(delivered))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     shots = os.environ.get("PERTITLE_SHOTS", "")
     keep = ["--shots", str(Path(shots).absolute())] if shots else []

@@ -17,8 +17,8 @@ from pertitle.delivery.batch import encode_plan, run_batch
 from pertitle.delivery.job import Stop
 from pertitle.errors import Cancelled, ModelError, SourceError, UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options, PictureOptions
-from pertitle.plan_file import plan_document, read_plan
 from pertitle.serial import write_json
+from pertitle.storage.plan_file import plan_document, read_plan
 from pertitle.storage.status import status_of
 from tests.conftest import MakeClip
 

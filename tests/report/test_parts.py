@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pertitle import words
+from pertitle import axes, words
+from pertitle.analysis.corpus_place import share_below
 from pertitle.report import chart, saving, timeline
-from pertitle.report.corpus_place import share_below
 from pertitle.report.fixed import APPLE, compare_with_fixed
 from pertitle.report.markup import Markup, tag, text
 from pertitle.training.baselines import APPLE_HLS
@@ -69,13 +69,13 @@ def test_a_thousand_hours_of_4500_kbps_are_2025_gigabytes() -> None:
 
 
 def test_log_scale_puts_equal_ratios_at_equal_distances() -> None:
-    scale = chart.Scale(100, 1600, 0, 80, log=True)
+    scale = axes.Scale(100, 1600, 0, 80, log=True)
     assert [scale(v) for v in (100, 200, 400, 1600)] == pytest.approx([0, 20, 40, 80])
     assert scale.ticks(5) == [100, 200, 500, 1000]
 
 
 def test_linear_ticks_are_round_and_inside() -> None:
-    assert chart.Scale(17, 100, 0, 1).ticks(8) == [20, 40, 60, 80, 100]
+    assert axes.Scale(17, 100, 0, 1).ticks(8) == [20, 40, 60, 80, 100]
 
 
 def test_thinning_keeps_ends_and_corners() -> None:
@@ -179,5 +179,5 @@ def test_a_feature_is_placed_among_the_quantiles_of_the_corpus() -> None:
 
 def test_the_shipped_quantiles_are_those_of_the_feature_table() -> None:
     written = feature_quantiles.quantiles()
-    text = (ROOT / "pertitle/report/assets/corpus.json").read_text(encoding="utf-8")
+    text = (ROOT / "pertitle/analysis/corpus.json").read_text(encoding="utf-8")
     assert text == written, "run python -m tools.feature_quantiles"

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pertitle import events
+from pertitle.terminal.lines import LineView
 from pertitle.terminal.live import LiveView, shortened
-from pertitle.terminal.tables import LineView
 from tests.report import example
 
 TITLE = example.title()

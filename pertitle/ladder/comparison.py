@@ -11,14 +11,12 @@ from pathlib import Path
 
 from scipy.interpolate import PchipInterpolator
 
-from pertitle import words
 from pertitle.errors import ModelError
 from pertitle.ladder.bdrate import Array, bd_rate, clean_curve
-from pertitle.plan_file import read_plan
 from pertitle.records import Size, TitlePlan
 from pertitle.results import RESULT_VERSION, TitleResult
 from pertitle.serial import from_json, read_json
-from pertitle.terminal.braille import Line, plot
+from pertitle.storage.plan_file import read_plan
 
 
 @dataclass(frozen=True)
@@ -235,49 +233,3 @@ def _remarks(first: Side, second: Side) -> tuple[str, ...]:
         predicted = second if first.measured else first
         said.append(f"the figures of {predicted.name} are predictions")
     return tuple(said)
-
-
-def summary(comparison: LadderComparison) -> str:
-    """The result in one sentence."""
-    first, second = comparison.first.name, comparison.second.name
-    if comparison.bd_rate is None or comparison.common is None:
-        return f"{first} and {second} reach no common quality."
-    low, high = comparison.common
-    amount = f"{abs(comparison.bd_rate):.1f} %"
-    verb = "less" if comparison.bd_rate < 0 else "more"
-    return (
-        f"{second} needs {amount} {verb} bitrate than {first} at equal quality"
-        f" (BD-rate {words.signed(comparison.bd_rate)} %, VMAF {low:.1f} to {high:.1f})."
-    )
-
-
-COLUMNS = ("rung", "kbit/s", "VMAF", "nearest", "kbit/s", "VMAF", "at equal VMAF", "change")
-
-
-def table(comparison: LadderComparison) -> list[tuple[str, ...]]:
-    """Rows of text under :data:`COLUMNS`, one a rung of the first ladder, best first."""
-    rows: list[tuple[str, ...]] = []
-    for pair in comparison.pairs:
-        change = pair.change
-        rows.append(
-            (
-                f"{pair.rung.size} crf {pair.rung.crf:g}",
-                f"{pair.rung.bitrate_kbps:.0f}",
-                f"{pair.rung.vmaf:.1f}",
-                f"{pair.nearest.size} crf {pair.nearest.crf:g}",
-                f"{pair.nearest.bitrate_kbps:.0f}",
-                f"{pair.nearest.vmaf:.1f}",
-                "" if pair.other_kbps is None else f"{pair.other_kbps:.0f}",
-                "" if change is None else f"{words.signed(change)} %",
-            )
-        )
-    return rows
-
-
-def text_plot(comparison: LadderComparison, *, width: int = 72, height: int = 18) -> str:
-    """Both ladders for a terminal: lines with the rungs as ``A`` and ``B``."""
-    lines = []
-    for side, mark in ((comparison.first, "A"), (comparison.second, "B")):
-        points = [(p.bitrate_kbps, p.vmaf) for p in side.points]
-        lines += [Line(points), Line(points, mark)]
-    return plot(lines, width=width, height=height)

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from pertitle.compare import (
-    COLUMNS,
+from pertitle.errors import ModelError
+from pertitle.ladder.comparison import (
     Side,
     compare_ladders,
     read_side,
     side_of,
-    summary,
-    table,
-    text_plot,
 )
-from pertitle.errors import ModelError
 from pertitle.options import Options
-from pertitle.plan_file import plan_document
-from pertitle.report.comparing import write_comparison_page
 from pertitle.results import RESULT_VERSION
 from pertitle.serial import to_json, write_json
+from pertitle.storage.plan_file import plan_document
+from pertitle.terminal.tables import (
+    COLUMNS,
+    comparison_plot,
+    comparison_rows,
+    comparison_summary,
+)
 from tests.report import example
-from tests.report.checking import external, read
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ def test_a_uniform_change_of_bitrate_is_the_bd_rate(anchor: Side, factor: float)
     wanted = 100 * (factor - 1)
     assert comparison.bd_rate == pytest.approx(wanted, abs=1e-6)
     assert all(pair.change == pytest.approx(wanted, abs=1e-6) for pair in comparison.pairs)
-    assert f"{abs(wanted):.1f} % {'less' if factor < 1 else 'more'} bitrate" in summary(comparison)
+    assert f"{abs(wanted):.1f} % {'less' if factor < 1 else 'more'} bitrate" in comparison_summary(
+        comparison
+    )
 
 
 def test_a_rung_beyond_the_other_ladder_has_no_equal(anchor: Side) -> None:
@@ -61,8 +63,8 @@ def test_a_rung_beyond_the_other_ladder_has_no_equal(anchor: Side) -> None:
     comparison = compare_ladders(anchor, shorter)
     assert [pair.other_kbps is None for pair in comparison.pairs] == [True] * 2 + [False] * 5
     assert comparison.common == (anchor.points[-1].vmaf, anchor.points[2].vmaf)
-    assert len(table(comparison)) == 7
-    assert all(len(row) == len(COLUMNS) for row in table(comparison))
+    assert len(comparison_rows(comparison)) == 7
+    assert all(len(row) == len(COLUMNS) for row in comparison_rows(comparison))
 
 
 def test_ladders_apart_have_no_bd_rate(anchor: Side) -> None:
@@ -73,7 +75,7 @@ def test_ladders_apart_have_no_bd_rate(anchor: Side) -> None:
     comparison = compare_ladders(upper, lower)
     assert comparison.bd_rate is None
     assert comparison.common is None
-    assert "no common quality" in summary(comparison)
+    assert "no common quality" in comparison_summary(comparison)
 
 
 def test_one_rung_each(anchor: Side) -> None:
@@ -128,7 +130,7 @@ def test_no_rungs_no_comparison(anchor: Side) -> None:
 
 
 def test_the_terminal_plot_keeps_its_size_and_shows_both(anchor: Side) -> None:
-    drawn = text_plot(compare_ladders(anchor, dearer(anchor, 1.5)), width=60, height=16)
+    drawn = comparison_plot(compare_ladders(anchor, dearer(anchor, 1.5)), width=60, height=16)
     lines = drawn.splitlines()
     assert len(lines) == 16
     assert max(map(len, lines)) <= 60
@@ -137,16 +139,3 @@ def test_the_terminal_plot_keeps_its_size_and_shows_both(anchor: Side) -> None:
     first = next(line for line in lines if "B" in line)
     last = next(line for line in reversed(lines) if "B" in line)
     assert first.rindex("B") > last.index("B")
-
-
-def test_the_page_stands_alone_and_holds_the_figures(tmp_path: Path, anchor: Side) -> None:
-    hostile = dearer(anchor, 1.25, name=example.HOSTILE)
-    write_comparison_page(compare_ladders(anchor, hostile), tmp_path / "compare.html")
-    page = read((tmp_path / "compare.html").read_text(encoding="utf-8"))
-    assert page.problems == []
-    assert external(page) == []
-    assert example.HOSTILE in page.text()
-    assert len(page.all("script")) == 1
-    assert "BD-rate +25.0 %" in page.text()
-    for row in table(compare_ladders(anchor, hostile)):
-        assert "".join(row[:3]) in page.text()

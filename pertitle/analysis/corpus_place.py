@@ -68,7 +68,7 @@ class Corpus:
 @cache
 def corpus() -> Corpus:
     """The corpus as shipped; tools/feature_quantiles.py writes it."""
-    text = resources.files(__package__).joinpath("assets", "corpus.json")
+    text = resources.files(__package__).joinpath("corpus.json")
     return Corpus(**json.loads(text.read_text(encoding="utf-8")))
 
 

@@ -129,7 +129,7 @@ def deliver_here(
     Returns:
         Name of the record's type, and the record as JSON.
     """
-    from pertitle.delivery.batch import guarded
+    from pertitle.delivery.failures import guarded
     from pertitle.delivery.job import Recorder, Stop, Work, cache_for, toolbox_for
     from pertitle.storage.bucket import destination
 

@@ -78,17 +78,17 @@ class LadderOptions:
             "the largest height must be 2 lines or more": (
                 self.max_height is not None and self.max_height < 2
             ),
-            f"VMAF {self.min_vmaf:g} to {self.top_vmaf:g} is not a range within 0 to 100": (
+            f"min-vmaf {self.min_vmaf:g} to top-vmaf {self.top_vmaf:g} is not a range": (
                 not 0 <= self.min_vmaf < self.top_vmaf <= 100
             ),
-            "the VMAF step must be above 0": not _positive(self.vmaf_step),
-            f"bitrate ratios {self.min_ratio:g} to {self.max_ratio:g} are not a range above 1": (
+            "vmaf-step must be above 0": not _positive(self.vmaf_step),
+            f"min-ratio {self.min_ratio:g} to max-ratio {self.max_ratio:g} is not above 1": (
                 not 1 < self.min_ratio < self.max_ratio
             ),
-            f"{self.min_rungs} to {self.max_rungs} rungs is not a range": (
+            f"min-rungs {self.min_rungs} to max-rungs {self.max_rungs} is not a range": (
                 not 1 <= self.min_rungs <= self.max_rungs
             ),
-            f"bitrates from {least} to {most} kbit/s are not a range": (
+            f"min-kbps {least} to max-kbps {most} is not a range": (
                 (least is not None and not _positive(least))
                 or (most is not None and not most > (least or 0))
             ),

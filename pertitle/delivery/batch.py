@@ -19,19 +19,12 @@ from joblib import Parallel, delayed
 from pertitle import events
 from pertitle.delivery.cluster import run_on_cluster
 from pertitle.delivery.failures import guarded
-from pertitle.delivery.job import (
-    Recorder,
-    Stop,
-    Work,
-    cache_for,
-    large_titles_at_once,
-    toolbox_for,
-)
+from pertitle.delivery.job import Recorder, Work, cache_for, large_titles_at_once, toolbox_for
 from pertitle.errors import (
     SourceError,
     UsageError,
 )
-from pertitle.events import OnEvent, ignore
+from pertitle.events import OnEvent, ignore, logged
 from pertitle.options import Options
 from pertitle.records import TitlePlan
 from pertitle.report.batch import write_batch_report
@@ -43,10 +36,11 @@ from pertitle.storage.inputs import Title, find_titles, folder_name
 from pertitle.storage.plan_file import read_plan
 from pertitle.storage.remote import shown
 from pertitle.storage.workspace import locked
+from pertitle.system.stop import Stop
 
 
 def run_batch(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path,
     options: Options,
     *,
@@ -56,19 +50,12 @@ def run_batch(
     keep_work: bool = False,
     scheduler: str | None = None,
 ) -> BatchResult:
-    """Deliver many titles. See :func:`pertitle.run`.
-
-    Args:
-        jobs: titles in work at a time; None for one a core. The cores are divided between
-            titles: encodes of few threads beside one another waste less than one of many.
-        keep_work: keep the intermediate files of delivered titles.
-        scheduler: address of a Dask scheduler whose workers deliver the titles; inputs and output
-            folder have the same paths on all of them, or are URLs.
-    """
+    """Deliver many titles. See :func:`pertitle.run`."""
     if scheduler and jobs:
         raise UsageError("a cluster works on as many titles as its workers have threads")
+    named = [paths] if isinstance(paths, str | Path) else paths
     folder, store = destination(out, options.scratch)
-    titles = find_titles(paths, folder, store.canonical if store else "")
+    titles = find_titles(named, folder, store.canonical if store else "")
     if not titles:
         raise UsageError("no videos given")
     return _run(
@@ -145,11 +132,11 @@ def _run(
         read_player(options.preview)  # a typing error shows now and not after hours of encoding
     if store is not None:
         store.check()
-    lock = threading.Lock()
+    lock, tell = threading.Lock(), logged(on_event)
 
     def emit(event: events.Event) -> None:
         with lock:
-            on_event(event)
+            tell(event)
 
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(titles))

@@ -130,8 +130,9 @@ def deliver_here(
         Name of the record's type, and the record as JSON.
     """
     from pertitle.delivery.failures import guarded
-    from pertitle.delivery.job import Recorder, Stop, Work, cache_for, toolbox_for
+    from pertitle.delivery.job import Recorder, Work, cache_for, toolbox_for
     from pertitle.storage.bucket import destination
+    from pertitle.system.stop import Stop
 
     distributed = _dask()
     worker = distributed.get_worker()

@@ -25,7 +25,7 @@ from pertitle.ladder.plan import plan_ladder
 from pertitle.ladder.surface import SurfaceModel
 from pertitle.options import LadderOptions, Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, Rung, TitlePlan
-from pertitle.results import Thumbnail
+from pertitle.results import Stage, Thumbnail
 from pertitle.serial import from_json, to_json
 from pertitle.storage.inputs import folder_name
 from pertitle.storage.workspace import FORMAT, fingerprint, key_of
@@ -112,7 +112,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         scratch: folder for the digest, lossless and hence large; None for the system's own.
     """
     started = time.monotonic()
-    with work.stage("analysis", 1.0):
+    with work.stage(Stage.ANALYSIS, 1.0):
         analysis, mark = _analysis(path, work)
     analysed = time.monotonic()
     work.emit(events.Analysed(work.name, analysis))
@@ -120,7 +120,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         work.emit(events.Notice(work.name, warning.message))
     codecs = by_reach(work.options.encode.codecs)
     done: list[Probe] = []
-    with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
+    with work.stage(Stage.PROBING, float(work.options.ladder.max_probes * len(codecs)), "probes"):
         ladders = [_ladder(analysis, mark, codec, work, done, scratch) for codec in codecs]
     ladders = _as_wished(analysis, ladders, work.options)
     ended = time.monotonic()
@@ -192,7 +192,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
         analyse,
         {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
         name=path.name,
-        on_progress=work.progress("analysis"),
+        on_progress=work.progress(Stage.ANALYSIS),
     )
     work.cache.put(key, analysis)
     return analysis, key
@@ -216,7 +216,7 @@ def _ladder(
     def on_probe(probe: Probe) -> None:
         done.append(probe)
         work.emit(events.Probed(work.name, probe, codec.name))
-        work.progress("probing")(float(len(done)))
+        work.progress(Stage.PROBING)(float(len(done)))
 
     def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
         ladder = plan_ladder(

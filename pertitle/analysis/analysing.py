@@ -15,7 +15,7 @@ from pertitle.analysis.scan import every_frame, is_short, look_around, spending_
 from pertitle.analysis.shots import coarse_shots, find_shots
 from pertitle.analysis.treatment import decide_treatment
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, Source
+from pertitle.records import Analysis, Source, SourceWarning
 
 
 def analyse(
@@ -23,6 +23,7 @@ def analyse(
     *,
     segment_seconds: float = 4.0,
     crop: bool = False,
+    sound: bool = True,
     on_progress: Callable[[float], None] = lambda done: None,
 ) -> Analysis:
     """Probe, look over and measure a title; the cost is bounded whatever its length.
@@ -31,13 +32,16 @@ def analyse(
         path_or_source: a file, or what :func:`pertitle.analysis.probe` said of it.
         segment_seconds: length of a delivered segment; no digest window is longer.
         crop: cut a letterbox away.
+        sound: with its sound tracks; without, a warning says that they are left out.
         on_progress: called with the share of the work done, 0 to 1.
 
     Raises:
         SourceError: the file is not a usable video.
     """
     started = time.monotonic()
-    source = path_or_source if isinstance(path_or_source, Source) else probe(path_or_source)
+    source = (
+        path_or_source if isinstance(path_or_source, Source) else probe(path_or_source, sound=sound)
+    )
     with decoder(source) as decode:
         looks = look_around(decode, source, lambda done: on_progress(0.4 * done))
         if not looks:
@@ -53,6 +57,9 @@ def analyse(
     digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
     features = measure_features(source, feature_windows(digest), treatment)
     warnings = find_defects(source, treatment, looks, glances, features)
+    if not sound:
+        message = "its sound cannot be read and is left out"
+        warnings = (*warnings, SourceWarning("unreadable-sound", message))
     on_progress(1.0)
     return Analysis(
         source=source,

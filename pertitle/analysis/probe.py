@@ -19,8 +19,11 @@ MAX_PROBED_PACKETS = 600
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 
 
-def probe(path: Path | str) -> Source:
+def probe(path: Path | str, *, sound: bool = True) -> Source:
     """Open a file and describe it without decoding it whole.
+
+    Args:
+        sound: look at its sound tracks; without, it is described as if it had none.
 
     Raises:
         SourceError: the file is missing, empty, not a video, or without a decodable picture.
@@ -38,7 +41,7 @@ def probe(path: Path | str) -> Source:
         raise SourceError(f"cannot read {path.name}: permission denied")
     try:
         with open_container(path) as container:
-            return _describe(container, path, size)
+            return _describe(container, path, size, sound=sound)
     except av.error.InvalidDataError as error:
         raise SourceError(f"{path.name} is not a video, or is cut off or damaged") from error
     except av.error.ArgumentError as error:
@@ -64,7 +67,7 @@ def open_container(path: Path) -> Any:
     return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
-def _describe(container: Any, path: Path, size: int) -> Source:
+def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
     pictures = [
         stream
         for stream in container.streams.video
@@ -91,7 +94,9 @@ def _describe(container: Any, path: Path, size: int) -> Source:
         size=_upright(video),
         video=video,
         audio=tuple(
-            _audio_stream(s) for s in container.streams.audio if s.codec_context is not None
+            _audio_stream(s)
+            for s in (container.streams.audio if sound else ())
+            if s.codec_context is not None
         ),
         subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
         origin=_origin(container, stream, first),
@@ -194,13 +199,17 @@ def _down_to_even(value: Fraction) -> int:
     return max(2, 2 * int((value + Fraction(1, 100)) / 2))
 
 
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+"""By the number of channels: PyAV 18.1 frees the layout of unlabelled channels twice."""
+
+
 def _audio_stream(stream: Any) -> AudioStream:
     context = stream.codec_context
     return AudioStream(
         index=stream.index,
         codec=context.name,
         channels=context.channels,
-        layout=context.layout.name,
+        layout=_LAYOUTS.get(context.channels, f"{context.channels} channels"),
         sample_rate=context.sample_rate,
         language=stream.language or "und",
         title=stream.metadata.get("title", ""),

@@ -17,7 +17,7 @@ from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepa
 from pertitle.delivery.constraints import fit_size
 from pertitle.delivery.job import Work, cache_for, toolbox_for
 from pertitle.encoder.prober import DigestProber
-from pertitle.errors import ModelError, UsageError
+from pertitle.errors import DecoderCrash, ModelError, UsageError
 from pertitle.events import OnEvent, ignore, logged
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.library import load_model, trained_codec
@@ -53,13 +53,29 @@ def _toolbox(options: Options, stop: Stop | None) -> Toolbox:
 
 def analyse_title(path: Path, options: Options, *, stop: Stop | None = None) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
-    encode = options.encode
+    return _measured(path, options, _toolbox(options, stop))
+
+
+def _measured(
+    path: Path,
+    options: Options,
+    toolbox: Toolbox,
+    on_progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Analyse in a child process; without the sound, where its headers kill the decoder."""
     arguments = {
         "path_or_source": path.absolute(),
-        "segment_seconds": encode.segment_seconds,
-        "crop": encode.crop,
+        "segment_seconds": options.encode.segment_seconds,
+        "crop": options.encode.crop,
     }
-    return isolated(_toolbox(options, stop), analyse, arguments, name=path.name)
+    try:
+        return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+    except DecoderCrash as crash:
+        try:
+            arguments["sound"] = False
+            return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+        except DecoderCrash:
+            raise crash from None
 
 
 def plan_title(
@@ -187,13 +203,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = isolated(
-        work.toolbox,
-        analyse,
-        {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
-        name=path.name,
-        on_progress=work.progress("analysis"),
-    )
+    analysis = _measured(path, work.options, work.toolbox, work.progress("analysis"))
     work.cache.put(key, analysis)
     return analysis, key
 

@@ -45,13 +45,23 @@ FULL_HD = Size(1920, 1080)
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A part of a picture: the active one inside letterbox bars (in square pixels of
+    ``Source.size``), or a container's crop window (in pixels of the decoder's picture)."""
+
+    x: int
+    y: int
+    size: Size
+
+
+@dataclass(frozen=True)
 class VideoStream:
     """The picture track as the container describes it.
 
     Attributes:
         index: stream index in the container.
         codec: decoder name.
-        width, height: coded size.
+        width, height: size of the decoded picture.
         sample_aspect: pixel aspect (width over height).
         rotation: clockwise degrees a player turns the picture, 0, 90, 180 or 270.
         frame_rate: average frames per second.
@@ -62,6 +72,9 @@ class VideoStream:
         primaries, transfer, matrix, color_range: ffmpeg's names; ``unknown`` if not tagged.
         interlaced: the container or codec says that frames hold two fields.
         has_alpha: the pixel format has transparency.
+        mirrored: a player turns the picture and then swaps its left and right.
+        window: part of the decoder's picture that is shown, if not all of it; ``width`` and
+            ``height`` are then the window's.
     """
 
     index: int
@@ -81,6 +94,8 @@ class VideoStream:
     color_range: str
     interlaced: bool
     has_alpha: bool
+    mirrored: bool = False
+    window: Crop | None = None
 
     @property
     def dynamic_range(self) -> str:
@@ -161,15 +176,6 @@ class Shot:
     @property
     def duration(self) -> float:
         return self.end - self.start
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The active picture inside letterbox bars, in square pixels of ``Source.size``."""
-
-    x: int
-    y: int
-    size: Size
 
 
 @dataclass(frozen=True)

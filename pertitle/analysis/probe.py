@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import av.error
 from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
-from pertitle.system.sources import CONTAINERS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, PROTOCOLS
+from pertitle.system.sources import MAX_PIXELS, MAX_SECONDS, MAX_SIDE, open_media
 
 MAX_PROBED_PACKETS = 600
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
@@ -40,7 +43,7 @@ def probe(path: Path | str, *, sound: bool = True) -> Source:
     if not os.access(path, os.R_OK):
         raise SourceError(f"cannot read {path.name}: permission denied")
     try:
-        with open_container(path) as container:
+        with open_media(path) as container:
             return _describe(container, path, size, sound=sound)
     except av.error.InvalidDataError as error:
         raise SourceError(f"{path.name} is not a video, or is cut off or damaged") from error
@@ -49,22 +52,6 @@ def probe(path: Path | str, *, sound: bool = True) -> Source:
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{path.name} is not a readable video: {reason}") from error
-
-
-def open_container(path: Path) -> Any:
-    """Open a media file so that it can reach no other one.
-
-    The name is taken literally, only local files may be read, and playlist formats (HLS, DASH,
-    concat, image sequences) are refused: a crafted list could name any file of this machine.
-
-    Raises:
-        av.error.FFmpegError: it is not a media file of a known container format.
-    """
-    options = {
-        "protocol_whitelist": PROTOCOLS,
-        "format_whitelist": ",".join(CONTAINERS),
-    }
-    return av.open(f"file:{path}", options=options, metadata_errors="replace")
 
 
 def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
@@ -82,6 +69,11 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
     first, second_field = _first_frame(container, stream, path)
     _check_size(path, first)
     timing = read_timing(container, stream)
+    # A cut between keyframes begins with pictures that nothing decodes.
+    lead = max(0.0, (first.time or 0.0) - timing.start)
+    if lead > 0.5 / timing.rate:
+        frames = None if timing.frames is None else timing.frames - round(lead * timing.rate)
+        timing = replace(timing, duration=max(timing.duration - lead, 0.01), frames=frames)
     video = _video_stream(stream, first, timing, second_field)
     duration = timing.duration
     if duration > MAX_SECONDS:
@@ -91,7 +83,7 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
         bytes=size,
         container=container.format.name,
         duration=duration,
-        size=_upright(video),
+        size=upright(video),
         video=video,
         audio=tuple(
             _audio_stream(s)
@@ -138,7 +130,8 @@ def _video_stream(stream: Any, frame: Any, timing: Timing, interlaced: bool) -> 
     context = stream.codec_context
     pixel_format = frame.format
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-    color = {
+    rotation, mirrored = _position(frame)
+    color: dict[str, Any] = {
         "primaries": _color_name(_PRIMARIES, getattr(frame, "color_primaries", None)),
         "transfer": _color_name(_TRANSFERS, getattr(frame, "color_trc", None)),
         "matrix": _color_name(_MATRICES, getattr(frame, "colorspace", None)),
@@ -150,7 +143,8 @@ def _video_stream(stream: Any, frame: Any, timing: Timing, interlaced: bool) -> 
         width=frame.width,
         height=frame.height,
         sample_aspect=Fraction(aspect) if aspect and aspect > 0 else Fraction(1),
-        rotation=round(-(getattr(frame, "rotation", 0) or 0) / 90) * 90 % 360,
+        rotation=rotation,
+        mirrored=mirrored,
         frame_rate=timing.rate,
         variable_rate=timing.variable,
         frames=timing.frames,
@@ -182,7 +176,21 @@ def _color_name(names: dict[int, str], code: object) -> str:
     return names.get(int(code), "unknown") if code is not None else "unknown"  # type: ignore[call-overload]
 
 
-def _upright(video: VideoStream) -> Size:
+def _position(frame: Any) -> tuple[int, bool]:
+    """Clockwise degrees that a player turns the picture, and whether it mirrors it after that.
+
+    From the display matrix (ISO/IEC 14496-12, 6.2.2): ``x' = ax + cy``, ``y' = bx + dy``.
+    """
+    for side in frame.side_data:
+        if side.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = struct.unpack("<5i", bytes(side)[:20])
+            mirrored = a * d - b * c < 0
+            angle = math.degrees(math.atan2(b, -a if mirrored else a))
+            return round(angle / 90) * 90 % 360, mirrored
+    return 0, False
+
+
+def upright(video: VideoStream) -> Size:
     """Square pixels: the side that the pixel aspect stretches grows, as players do it."""
     width, height = Fraction(video.width), Fraction(video.height)
     if video.sample_aspect > 1:

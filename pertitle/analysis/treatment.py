@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.analysis.scan import Look
-from pertitle.analysis.timing import STANDARD_RATES
+from pertitle.analysis.timing import SLOW_RATES, STANDARD_RATES
 from pertitle.records import Crop, Size, Source, Treatment
 
-SLOW_RATES = (Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(20))
 MIN_BAR = 0.02
 """Bars narrower than this share of the picture are left alone: overscan, not letterbox."""
 MAX_BAR = 0.35
@@ -58,9 +57,12 @@ def is_interlaced(source: Source, looks: Sequence[Look]) -> bool:
 
 
 def find_letterbox(source: Source, looks: Sequence[Look]) -> Crop | None:
-    """The picture inside black bars that every sampled place has, None if there are none."""
-    seen = np.array([look.bars for look in looks if sum(look.bars) > 0])
-    if not looks or len(seen) < max(1, 0.8 * len(looks)):
+    """The picture inside black bars that every sampled place has, None if there are none.
+
+    What any place shows stays; those that are dark throughout tell nothing.
+    """
+    seen = np.array([look.bars for look in looks if look.bars is not None])
+    if not len(seen):
         return None
     top, bottom, left, right = _turned(seen.min(axis=0), source)
     size = source.size

@@ -67,6 +67,7 @@ def _measured(
         "path_or_source": path.absolute(),
         "segment_seconds": options.encode.segment_seconds,
         "crop": options.encode.crop,
+        "ffmpeg": toolbox.ffmpeg,
     }
     try:
         return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)

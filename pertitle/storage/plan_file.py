@@ -90,7 +90,7 @@ def _check_bounds(plan: TitlePlan, encode: EncodeOptions, name: str) -> None:
     demuxer_of(analysis.source)
     sizes = [encode.display, analysis.source.size, analysis.treatment.size]
     sizes += [ladder.display for ladder in plan.ladders]
-    sizes += [analysis.treatment.crop.size] if analysis.treatment.crop else []
+    sizes += [crop.size for crop in (analysis.treatment.crop, video.window) if crop is not None]
     for size in sizes:
         if not (2 <= size.width <= MAX_SIDE and 2 <= size.height <= MAX_SIDE):
             raise ModelError(f"{name}: {size} is not a picture size")

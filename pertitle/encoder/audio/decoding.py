@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioStream, Source
-from pertitle.system.sources import PROTOCOLS, demuxer_of
+from pertitle.system.sources import open_media
 
 SILENCE_PEAK = 10 ** (-66 / 20)
 """Below this peak (-66 dBFS, about half a bit above the dither of 12 bits) nobody hears a track."""
@@ -137,12 +137,7 @@ def _measure(source: Source, stream: AudioStream, starts: list[float] | None) ->
     """Levels of the whole track, or of the excerpts from these seconds on; None if unheard."""
     meter = _Meter()
     try:
-        with av.open(
-            f"file:{source.path}",
-            format=demuxer_of(source),
-            options={"protocol_whitelist": PROTOCOLS},
-            metadata_errors="replace",
-        ) as container:
+        with open_media(source.path, source) as container:
             track = container.streams[stream.index]
             clock = (container.start_time or 0) / av.time_base
             # Interleaved: PyAV makes no array of more than eight planes.

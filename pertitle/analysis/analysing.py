@@ -59,10 +59,13 @@ def analyse(
     else:
         shots = coarse_shots(looks, source.duration)
     on_progress(0.5)
-    treatment = decide_treatment(source, looks, crop=crop)
+    treatment = decide_treatment(source, looks, glances, crop=crop)
     digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
     features = measure_features(source, feature_windows(digest), treatment)
     warnings = find_defects(source, treatment, looks, glances, features)
+    if len(decode.sizes) > 1:
+        message = f"the picture changes its size in mid-stream; all of it is {treatment.size} now"
+        warnings = (*warnings, SourceWarning("size-change", message))
     if not sound:
         message = "its sound cannot be read and is left out"
         warnings = (*warnings, SourceWarning("unreadable-sound", message))

@@ -115,7 +115,11 @@ at 24 frames a second."""
 
 
 class Decoder:
-    """Random access to the pictures of one open file."""
+    """Random access to the pictures of one open file.
+
+    Attributes:
+        sizes: of the decoder's pictures so far.
+    """
 
     def __init__(self, container: Any, stream: Any, source: Source) -> None:
         self._container = container
@@ -126,6 +130,7 @@ class Decoder:
         self.bytes_read = 0
         self.packets_read = 0
         self._shown = windowed(source.video)
+        self.sizes: set[tuple[int, int]] = set()
 
     def first(self) -> Any:
         """The first picture that decodes, as the decoder gives it; the file is not sought in.
@@ -185,6 +190,7 @@ class Decoder:
                     continue  # a damaged stretch: go on at the next readable picture
                 for frame in decoded:
                     if frame.pts is not None:
+                        self.sizes.add((frame.width, frame.height))
                         yield float(frame.pts) * base - self.origin, self._shown(frame)
         except av.error.FFmpegError:
             return  # a torn tail ends the title

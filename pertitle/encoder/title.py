@@ -81,12 +81,13 @@ class Title:
         """
         source = self.source
         shift = -self.origin
-        options: dict[str, Any] = {}
+        # One graph throughout: where the picture's size changes, one built anew would count anew.
+        options: dict[str, Any] = {"reinit_filter:v": "0"}
         if start is not None:
             # One frame early, so that rounding cannot pass over the frame that is wanted.
             seconds = max(Fraction(0), Fraction(start - 1) / self.rate + self.origin)
             micros = int(seconds * 1_000_000)
-            options = {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
+            options |= {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
             shift += Fraction(micros, 1_000_000)
         video = commands.open_source(source, **options)[str(source.video.index)]
         video = tag(video, source).filter("setpts", f"PTS+round({shift}/TB)")

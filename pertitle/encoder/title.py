@@ -139,7 +139,7 @@ def extract_spans(
     wanted = sum(span.frames for span in spans)
     for attempt in (True, False) if title.seeks else (False,):
         video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth), seek=attempt)
-        output = video.output(f"file:{target}", **commands.LOSSLESS)
+        output = video.output(commands.url(target), **commands.LOSSLESS)
         argv = commands.finish(toolbox.ffmpeg, output)
         toolbox.runner.run(argv, limits=toolbox.limits())
         # A damaged index leads to a point behind the one asked for: then the count is short,

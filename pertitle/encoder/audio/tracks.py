@@ -295,7 +295,7 @@ def uniform_command(program: str, title: Title, track: Track, target: Path) -> l
         sample_rates=track.sample_rate,
         channel_layouts=_LAYOUTS[track.channels],
     )
-    output = sound.output(f"file:{target}", f="nut", **{"c:a": "pcm_s16le"})
+    output = sound.output(commands.url(target), f="nut", **{"c:a": "pcm_s16le"})
     return commands.finish(program, output)
 
 
@@ -351,7 +351,7 @@ def audio_command(
         sound = branches[track.stream.index].pop()
         outputs.append(
             _in_step(sound, title.origin, duration, track).output(
-                f"file:{path}",
+                commands.url(path),
                 f="mp4",
                 map_metadata="-1",
                 map_chapters="-1",
@@ -386,7 +386,7 @@ def _check(path: Path, track: Track, duration: Fraction) -> float:
         DeliveryError: it is not as long as the picture.
     """
     try:
-        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
+        with av.open(commands.url(path), options={"protocol_whitelist": "file"}) as container:
             stream = container.streams.audio[0]
             total = samples = heard = 0
             for packet in container.demux(stream):

@@ -131,7 +131,7 @@ def _fit(rendition: Rendition, side: int) -> Size:
 def _write_pictures(toolbox: Toolbox, video: Any, folder: Path) -> None:
     pattern = str(folder / "%05d.jpg").replace("%", "%%", str(folder).count("%"))
     output = video.output(
-        f"file:{pattern}", f="image2", start_number=1, fps_mode="passthrough",
+        commands.url(pattern), f="image2", start_number=1, fps_mode="passthrough",
         **{"c:v": "mjpeg", "q:v": QUALITY, "pix_fmt": "yuvj420p"},
     )  # fmt: skip
     toolbox.runner.run(commands.finish(toolbox.ffmpeg, output), limits=toolbox.limits())

@@ -64,6 +64,21 @@ def open_source(source: Source, window: Window | None = None, **options: str | N
     return open_input(source.path, window, f=demuxer_of(source), **options)
 
 
+def steady_copy(program: str, source: Path, target: Path, *, subtitles: bool = True) -> list[str]:
+    """The argv that copies the packets of a transport or program stream, its clock evened out."""
+    bounds = [*_flags(INPUT_OPTIONS), "-format_whitelist", "mpegts,mpeg"]
+    kinds = ["0:v", "0:a?", *(["0:s?"] if subtitles else [])]
+    maps = [part for kind in kinds for part in ("-map", kind)]
+    return [
+        program, *GLOBAL_OPTIONS, *bounds, "-fflags", "+genpts", "-i", f"file:{source}", *maps,
+        "-c", "copy", "-bitexact", "-f", "matroska", f"file:{target}",
+    ]  # fmt: skip
+
+
+def _flags(options: Mapping[str, str]) -> list[str]:
+    return [part for name, value in options.items() for part in (f"-{name}", value)]
+
+
 def treat(
     video: Any,
     treatment: Treatment,

@@ -105,7 +105,12 @@ class VideoStream:
 
 @dataclass(frozen=True)
 class AudioStream:
-    """One sound track: container index, codec, channels, layout, rate (Hz), language, title."""
+    """One sound track: container index, codec, channels, layout, rate (Hz), language, title.
+
+    Attributes:
+        lag: seconds from the start of the track to the first picture, in containers whose tracks
+            ffmpeg puts on a clock of those alone that a command uses; None in the others.
+    """
 
     index: int
     codec: str
@@ -115,6 +120,7 @@ class AudioStream:
     language: str
     title: str
     default: bool
+    lag: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,9 @@ class Source:
         duration: seconds of the picture track.
         size: upright picture in square pixels, even on both sides (rotation and pixel aspect
             applied); rung heights are compared with ``size.height``.
-        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track of
-            the file; the sound of this moment belongs to the first picture.
+        origin: time of the first picture on ffmpeg's clock of a command that uses the picture
+            track; that clock starts at the earliest track of the file, or, in transport and program
+            streams, of those used.
     """
 
     path: Path

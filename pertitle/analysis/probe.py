@@ -86,7 +86,7 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
         size=upright(video),
         video=video,
         audio=tuple(
-            _audio_stream(s)
+            _audio_stream(s, _lag(container, s, stream, first))
             for s in (container.streams.audio if sound else ())
             if s.codec_context is not None
         ),
@@ -102,7 +102,24 @@ def _origin(container: Any, stream: Any, frame: Any) -> Fraction:
     if frame.pts is None:  # a bare stream without a clock
         return Fraction(0)
     clock = Fraction(container.start_time or 0, av.time_base)
+    if _clock_of_used(container):
+        clock = Fraction((stream.start_time or 0) * stream.time_base)
     return Fraction(frame.pts * (frame.time_base or stream.time_base)) - clock
+
+
+def _clock_of_used(container: Any) -> bool:
+    """ffmpeg's clock starts at the earliest track that a command uses and not at that of the file.
+
+    So it is seen to be in ffmpeg 9.0.2 of formats with the flag ``AVFMT_TS_DISCONT``.
+    """
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+
+
+def _lag(container: Any, track: Any, stream: Any, frame: Any) -> Fraction | None:
+    if not _clock_of_used(container) or frame.pts is None or track.start_time is None:
+        return None
+    first = Fraction(frame.pts * (frame.time_base or stream.time_base))
+    return first - Fraction(track.start_time * track.time_base)
 
 
 def _check_size(path: Path, picture: Any) -> None:
@@ -211,7 +228,7 @@ _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 """By the number of channels: PyAV 18.1 frees the layout of unlabelled channels twice."""
 
 
-def _audio_stream(stream: Any) -> AudioStream:
+def _audio_stream(stream: Any, lag: Fraction | None) -> AudioStream:
     context = stream.codec_context
     return AudioStream(
         index=stream.index,
@@ -222,6 +239,7 @@ def _audio_stream(stream: Any) -> AudioStream:
         language=stream.language or "und",
         title=stream.metadata.get("title", ""),
         default=bool(int(stream.disposition) & 1),
+        lag=lag,
     )
 
 

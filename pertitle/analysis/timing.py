@@ -185,7 +185,7 @@ def _own_rate(steps: list[float], tick: float) -> tuple[float, float] | None:
         return None
     middle = statistics.median(steps)
     usual = [step for step in steps if abs(step - middle) <= max(0.25 * middle, 1.01 * tick)]
-    if len(usual) < 0.8 * len(steps):
+    if len(usual) < 0.8 * len(steps) or middle > SLOWEST:
         return None
     return len(usual) / sum(usual), tick / sum(usual)
 
@@ -208,6 +208,8 @@ def _usual_rate(average: Fraction, steps: list[float]) -> Fraction:
     return rate if average < rate <= FASTEST_USUAL else average
 
 
+SLOWEST = 60.0
+"""Seconds between pictures beyond which there is no rate to speak of."""
 HEADER_DOUBT = 0.002
 """Share by which a header's rate may miss that of the pictures' own times."""
 FILM = Fraction(24000, 1001)

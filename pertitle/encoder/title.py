@@ -19,7 +19,7 @@ from pertitle.encoder import commands
 from pertitle.encoder.colour import conversion, tag
 from pertitle.encoder.quality import count_bits
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, Source, Treatment
+from pertitle.records import Analysis, AudioStream, Source, Treatment
 from pertitle.system.tools import Toolbox
 
 SEEK_WORTHWHILE = 20.0
@@ -50,8 +50,7 @@ class Title:
     """A source with its treatment and the place of its first picture.
 
     Attributes:
-        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track
-            of the file; the sound of this moment belongs to frame 0.
+        origin: time of the first picture on the clock of a command that uses the picture.
     """
 
     source: Source
@@ -62,6 +61,11 @@ class Title:
     def rate(self) -> Fraction:
         """Frames per second."""
         return self.treatment.frame_rate
+
+    def sound_origin(self, tracks: Sequence[AudioStream]) -> Fraction:
+        """Time of the first picture on the clock of a command that uses these tracks alone."""
+        lags = [track.lag for track in tracks if track.lag is not None]
+        return max(lags) if lags else self.origin
 
     @property
     def seeks(self) -> bool:

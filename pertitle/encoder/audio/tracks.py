@@ -317,7 +317,9 @@ def _levels(
     if "silent" in track.remarks:
         return None
     stream = _stream(_opened(title, uniform), track, uniform)
-    argv = measuring_command(toolbox.ffmpeg, _in_step(stream, title.origin, duration, track))
+    argv = measuring_command(
+        toolbox.ffmpeg, _in_step(stream, title.sound_origin([track.stream]), duration, track)
+    )
     limits = toolbox.limits(toolbox.seconds_for(float(duration)))
     return read_levels(toolbox.runner.run(argv, limits=limits).stderr_tail)
 
@@ -347,10 +349,11 @@ def audio_command(
         else:
             branches[index] = [stream]
     outputs = []
+    origin = title.sound_origin([track.stream for track, _ in targets])
     for track, path in targets:
         sound = branches[track.stream.index].pop()
         outputs.append(
-            _in_step(sound, title.origin, duration, track).output(
+            _in_step(sound, origin, duration, track).output(
                 commands.url(path),
                 f="mp4",
                 map_metadata="-1",

@@ -27,7 +27,14 @@ from pertitle.encoder.verification import Verifier
 from pertitle.events import OnEvent
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan, TitlePlan
-from pertitle.results import AudioRendition, Package, Rendition, Stage, Verification
+from pertitle.results import (
+    AudioRendition,
+    Package,
+    Rendition,
+    SoundTracks,
+    Stage,
+    Verification,
+)
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
 
@@ -95,14 +102,23 @@ def deliver(
     analysis = plan.analysis
     frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
     with steps.stage(Stage.AUDIO, float(len(analysis.source.audio)), "tracks"):
-        audio = space.remember(
-            "audio",
-            key_of(basis, frames, options.audio),
-            tuple[AudioRendition, ...],
-            lambda folder: encode_audio(
-                toolbox, analysis, frames=frames, folder=folder, options=options.audio
-            ),
-        )
+
+        def sound(folder: Path) -> SoundTracks:
+            dropped: list[str] = []
+            kept = encode_audio(
+                toolbox,
+                analysis,
+                frames=frames,
+                folder=folder,
+                options=options.audio,
+                on_dropped=dropped.append,
+            )
+            return SoundTracks(kept, tuple(dropped))
+
+        tracks = space.remember("audio", key_of(basis, frames, options.audio), SoundTracks, sound)
+        audio = tracks.kept
+        for note in tracks.dropped:
+            steps.emit(events.Notice(steps.name, note))
         for track in audio:
             for remark in track.remarks:
                 message = f"sound track {track.source_index}: {remark}"

@@ -10,7 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import pertitle
 from pertitle.commands import (
     analyze,
     cache,
@@ -38,6 +37,7 @@ from pertitle.commands.parser import (
 )
 from pertitle.commands.settings import Settings
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
+from pertitle.version import __version__
 
 __all__ = [
     "EXIT_FAILED",
@@ -137,7 +137,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from pertitle.system.tools import find_toolbox
 
-        lines = [f"pertitle {pertitle.__version__}"]
+        lines = [f"pertitle {__version__}"]
         try:
             toolbox = find_toolbox()
             lines += [f"ffmpeg {toolbox.version}", f"libvmaf {toolbox.libvmaf}"]

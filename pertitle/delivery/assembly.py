@@ -11,7 +11,6 @@ from typing import Protocol
 
 from joblib import Parallel, delayed
 
-import pertitle
 from pertitle import events
 from pertitle.codecs import Codec, codec_named, prepared
 from pertitle.delivery.constraints import undominated
@@ -37,6 +36,7 @@ from pertitle.results import (
 )
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
+from pertitle.version import __version__
 
 TOP_SHARE = 0.5
 """The top rung is held to this share of the tolerance: it is what most viewers watch."""
@@ -86,7 +86,7 @@ def deliver(
     stat = plan.analysis.source.path.stat()
     basis = key_of(
         FORMAT,
-        pertitle.__version__,
+        __version__,
         toolbox.version,
         space.folder,  # records hold absolute paths
         plan.analysis.source,
@@ -275,7 +275,7 @@ def _bring_onto_target(
 
     def verified(rung: EncodedRung) -> Verification:
         stat = rung.path.stat()
-        basis = (stat.st_size, stat.st_mtime_ns, pertitle.__version__, FORMAT, toolbox.version)
+        basis = (stat.st_size, stat.st_mtime_ns, __version__, FORMAT, toolbox.version)
         key = key_of(*basis, ladder.quality_model, ladder.display, options.verify)
         return space.note(
             f"verified-{rung.path.stem}",

@@ -20,7 +20,7 @@ from pertitle.encoder.grid import Grid, segment_grid
 from pertitle.encoder.package.checks import check_package
 from pertitle.encoder.package.packaging import package
 from pertitle.encoder.package.storyboard import Storyboard, make_bif, make_storyboard, smallest_fit
-from pertitle.encoder.package.subtitles import SubtitleRendition, extract_subtitles
+from pertitle.encoder.package.subtitles import SubtitleTracks, extract_subtitles
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.verification import Verifier
 from pertitle.events import OnEvent
@@ -123,12 +123,18 @@ def deliver(
             for remark in track.remarks:
                 message = f"sound track {track.source_index}: {remark}"
                 steps.emit(events.Notice(steps.name, message))
-        subtitles = space.remember(
-            "subtitles",
-            key_of(basis, frames),
-            tuple[SubtitleRendition, ...],
-            lambda folder: extract_subtitles(toolbox, analysis, frames=frames, folder=folder),
-        )
+
+        def text(folder: Path) -> SubtitleTracks:
+            notes: list[str] = []
+            kept = extract_subtitles(
+                toolbox, analysis, frames=frames, folder=folder, on_note=notes.append
+            )
+            return SubtitleTracks(kept, tuple(notes))
+
+        texts = space.remember("subtitles", key_of(basis, frames), SubtitleTracks, text)
+        subtitles = texts.kept
+        for note in texts.notes:
+            steps.emit(events.Notice(steps.name, note))
 
     def packaged(staged: Path) -> Package:
         rate = analysis.treatment.frame_rate

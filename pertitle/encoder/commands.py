@@ -91,6 +91,8 @@ def treat(
     Args:
         conversion: options of the last ``scale``, for sources in full range or RGB.
     """
+    # A packed stereo picture stays as it is; said of it, muxers refuse it or players unpack it.
+    video = video.filter("sidedata", mode="delete", type="STEREO3D")
     if treatment.deinterlace:
         video = video.filter("bwdif", mode="send_frame", deint="all")
     video = video.filter("fps", fps=str(treatment.frame_rate))

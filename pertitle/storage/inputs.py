@@ -15,8 +15,8 @@ from pertitle.errors import UsageError
 from pertitle.storage.remote import is_url, local_path, path_of, videos_at
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .dv .f4v .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob"
-    " .webm .wmv .y4m".split()
+    ".3gp .apng .asf .avi .dv .f4v .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv"
+    " .ts .vob .webm .wmv .y4m".split()
 )
 MAX_NAME = 120
 """Bytes of a title's folder name; leaves room for suffixes under the usual limit of 255."""

@@ -275,3 +275,19 @@ def test_frames_are_the_same_by_seeking(
             found.append([f.to_ndarray() for f in container.decode(video=0)])
     assert len(found[0]) == 11
     assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_a_packed_stereo_picture_is_delivered_as_it_is(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip(
+        "testsrc2=s=160x90:r=25:d=0.6", "stereo.mkv", *X264, "-metadata:s:v",
+        "stereo_mode=left_right",
+    )  # fmt: skip
+    analysis = analysis_of(clip)
+    target = tmp_path / "digest.mkv"
+    extract_spans(toolbox, open_title(analysis), [Span(0, 15)], target, bit_depth=8)
+    with av.open(str(target)) as container:
+        pictures = list(container.decode(video=0))
+    assert len(pictures) == 15
+    assert not any("STEREO3D" in str(data.type) for data in pictures[0].side_data)

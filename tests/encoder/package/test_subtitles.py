@@ -14,10 +14,12 @@ from pertitle.encoder.package.manifests import read_master
 from pertitle.encoder.package.packaging import in_order, package
 from pertitle.encoder.package.subtitles import (
     Cue,
+    escaped,
     extract_subtitles,
     language_tag,
     read_cues,
     within,
+    without_drawing,
     write_cues,
 )
 from pertitle.encoder.renditions import encode_renditions
@@ -130,3 +132,37 @@ def test_subtitles_and_three_codecs_in_one_package(
 def test_picture_without_subtitles(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("testsrc2=s=160x90:r=25:d=0.4", "mute.mp4")
     assert extract_subtitles(toolbox, analysis_of(clip), frames=10, folder=tmp_path) == ()
+
+
+def test_text_means_itself_and_drawings_are_no_text() -> None:
+    assert escaped("Tom & <i>Jerry</i> <3 &amp; a --> b") == (
+        "Tom &amp; <i>Jerry</i> &lt;3 &amp; a --&gt; b"
+    )
+    assert without_drawing("m 0 0 l 100 0 100 100 0 100") == ""
+    assert without_drawing("m 0 0 l 1 1\nmy dear") == "my dear"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("cp1252", "Café à la crème"), ("cp1251", "Привет, как дела? Хорошо, спасибо")],
+)
+def test_text_that_is_not_utf_8_is_read(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, encoding: str, text: str
+) -> None:
+    clip = make_clip("testsrc2=s=160x90:r=25:d=2", "two.mp4")
+    srt = tmp_path / "a.srt"
+    # Of the same length in bytes, and put in their place when the file is made.
+    data = text.encode(encoding)
+    srt.write_text(f"1\n00:00:00,100 --> 00:00:00,700\n{'x' * len(data)}\n", encoding="utf-8")
+    source = tmp_path / "with.mkv"
+    toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "error", "-i", f"file:{clip}", "-i", f"file:{srt}", "-map", "0",
+         "-map", "1", "-c:v", "copy", "-c:s", "srt", f"file:{source}"]
+    )  # fmt: skip
+    source.write_bytes(source.read_bytes().replace(b"x" * len(data), data))
+    notes: list[str] = []
+    (made,) = extract_subtitles(
+        toolbox, analysis_of(source), frames=50, folder=tmp_path, on_note=notes.append
+    )
+    assert text in made.path.read_text(encoding="utf-8")
+    assert encoding in notes[0]

@@ -25,6 +25,8 @@ INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}
 """The decoder too refuses large pictures: a header in mid-stream can ask for them."""
 MAX_TERMS = 100
 """Of a sum in an expression: ffmpeg 9.0.2 takes 100 and refuses 101, out of memory as it says."""
+SCORED = 3
+"""Frames that the score of one takes: itself and, for the motion feature, its neighbours."""
 SCALER = "bicubic"
 """Up- and downscaling kernel; what players do and what VMAF was trained with."""
 
@@ -163,11 +165,12 @@ def compare(
     models: Sequence[str],
     frame_rate: Fraction,
     burst: tuple[int, int] | None = None,
+    singles: int | None = None,
     threads: int = 1,
     bit_depth: int = 8,
-    further: Further | None = None,
+    extra: ExtraMetrics | None = None,
 ) -> list[str]:
-    """VMAF of two video streams at the display size, one JSON log in the working directory.
+    """VMAF of two video streams at the display size, one CSV log in the working directory.
 
     Args:
         distorted, reference: ffmpeg-python video streams with equal frame counts.
@@ -176,45 +179,108 @@ def compare(
             neighbouring frames keep VMAF's motion feature right, which takes the smaller
             difference to the two neighbours; libvmaf's own ``n_subsample`` meets the period of
             B-frames and of pulled-down frames.
-        further: what else is measured, on some of the frames.
+        singles: measure only the second of every so many frames, 3 or more, each with its motion
+            from its neighbours. The log begins with a row of padding.
+        extra: what else is measured, on some of the frames.
     """
-    sides = []
-    for video in (distorted, reference):
-        video = number(video, frame_rate)
-        if burst is not None:
-            video = video.filter("select", in_bursts(burst))
-        sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
-    if further is None:
-        graph = _libvmaf(sides, display, models, log_name, threads)
-        return finish(program, graph.output("pipe:", f="null"))
-    splits = [side.filter_multi_output("split", 2) for side in sides]
-    graph = _libvmaf([split[0] for split in splits], display, models, log_name, threads)
-    parts = [split[1].filter("select", further.chosen).filter("setpts", "N") for split in splits]
+    sides = [number(video, frame_rate) for video in (distorted, reference)]
+    if burst is not None:
+        sides = [video.filter("select", in_bursts(burst)) for video in sides]
+    if singles is not None:
+        # Motion is told from the reference alone: the neighbours matter on that side only.
+        sides[0] = number(sides[0].filter("select", f"eq(mod(n,{singles}),1)"), frame_rate)
+        if singles > SCORED:
+            sides[1] = number(sides[1].filter("select", f"lt(mod(n,{singles}),{SCORED})"),
+                              frame_rate)  # fmt: skip
+    sides = [scale(video, display).filter("format", pixel_format(bit_depth)) for video in sides]
+    splits: list[Any] = []
+    if extra is not None:
+        splits = [side.filter_multi_output("split", 2) for side in sides]
+        sides = [split[0] for split in splits]
+    log = [_scored(sides, display, models, log_name, threads, frame_rate, singles is not None)]
+    if extra is None:
+        return finish(program, log[0].output("pipe:", f="null"))
+    parts = [split[1] for split in splits]
+    if extra.frames is not None:
+        units = extra.frames
+        groups = [(SCORED * first, SCORED * end) for first, end in units] if singles else units
+        parts = [
+            number(part.filter("select", in_runs(runs)), frame_rate)
+            for part, runs in zip(parts, (units, groups), strict=True)
+        ]
+    elif extra.burst is not None:
+        parts = [number(part.filter("select", in_bursts(extra.burst)), frame_rate)
+                 for part in parts]  # fmt: skip
     copies = [part.filter_multi_output("split", 2) for part in parts]
-    second = _libvmaf(
-        [copy[0] for copy in copies], display, further.models, further.vmaf_log, threads
+    log.append(
+        _scored(
+            [copy[0] for copy in copies],
+            display,
+            extra.models,
+            extra.vmaf_log,
+            threads,
+            frame_rate,
+            singles is not None,
+        )  # fmt: skip
     )
+    again = [copy[1] for copy in copies]
+    if singles is not None:  # XPSNR looks at the frame before
+        again[0] = _repeated(again[0], 2, frame_rate)
+        again[1] = number(again[1].filter("select", f"lt(mod(n,{SCORED}),2)"), frame_rate)
     # xpsnr takes the activity of the picture from its first input: that is the reference.
-    xpsnr = ffmpeg.filter(
-        [copies[1][1], copies[0][1]], "xpsnr", stats_file=further.xpsnr_log, shortest=1
-    )
-    return finish(program, ffmpeg.output(graph, second, xpsnr, "pipe:", f="null"))
+    log.append(ffmpeg.filter([again[1], again[0]], "xpsnr", stats_file=extra.xpsnr_log, shortest=1))
+    return finish(program, ffmpeg.output(*log, "pipe:", f="null"))
 
 
 @dataclass(frozen=True)
-class Further:
+class ExtraMetrics:
     """More measures than the main VMAF, on a part of the compared frames.
 
     Attributes:
-        chosen: expression of the frames, counted in the compared streams.
-        models: further libvmaf models.
+        models: libvmaf models.
         vmaf_log, xpsnr_log: plain file names.
+        frames: runs of the compared frames, first and end of each (of ``singles``, of those that
+            are scored); None for all of them.
+        burst: in their place, the first so many of every so many frames.
     """
 
-    chosen: str
     models: tuple[str, ...]
     vmaf_log: str
     xpsnr_log: str
+    frames: tuple[tuple[int, int], ...] | None = None
+    burst: tuple[int, int] | None = None
+
+
+def _repeated(video: Any, times: int, frame_rate: Fraction) -> Any:
+    """Every frame so many times."""
+    return number(video.filter("fps", fps=str(times * frame_rate)), frame_rate)
+
+
+def _led_in(video: Any, frames: int, frame_rate: Fraction) -> Any:
+    """The first frame so many times more."""
+    looped = video.filter("loop", loop=frames, size=1, start=0)
+    return number(looped, frame_rate)
+
+
+def _scored(
+    sides: Sequence[Any],
+    display: Size,
+    models: Sequence[str],
+    log_name: str,
+    threads: int,
+    frame_rate: Fraction,
+    singles: bool,
+) -> Any:
+    """libvmaf of all frames, or of the middle ones of groups of three.
+
+    With ``n_subsample`` libvmaf scores frames 0, 3, 6 ... but takes motion from all of them. Two
+    frames before the first group bring the middle ones to these places.
+    """
+    if not singles:
+        return _libvmaf(sides, display, models, log_name, threads)
+    distorted = _repeated(_led_in(sides[0], 1, frame_rate), SCORED, frame_rate)
+    reference = _led_in(sides[1], SCORED - 1, frame_rate)
+    return _libvmaf([distorted, reference], display, models, log_name, threads, n_subsample=SCORED)
 
 
 def in_bursts(burst: tuple[int, int]) -> str:
@@ -253,7 +319,12 @@ def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:
 
 
 def _libvmaf(
-    sides: Sequence[Any], display: Size, models: Sequence[str], log_name: str, threads: int
+    sides: Sequence[Any],
+    display: Size,
+    models: Sequence[str],
+    log_name: str,
+    threads: int,
+    **options: int,
 ) -> Any:
     part, size = measurable(display, models)
     if part != display:
@@ -266,7 +337,8 @@ def _libvmaf(
         "libvmaf",
         model=named,
         n_threads=threads,
-        log_fmt="json",
+        log_fmt="csv",
         log_path=log_name,
         shortest=1,
+        **options,
     )

@@ -118,7 +118,7 @@ def build_parser(*, two_words: bool = True) -> argparse.ArgumentParser:
     add_status(commands)
     add_cache(commands)
     add_doctor(commands)
-    add_completion(commands)
+    add_completion(commands, build_parser)
     return parser
 
 

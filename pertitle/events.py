@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pertitle.errors import printable
 from pertitle.records import Analysis, LadderPlan, Probe
 from pertitle.results import BatchResult, Rendition, TitleFailure, TitleResult
 
@@ -132,3 +134,25 @@ OnEvent = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """The handler of a caller who does not want to know."""
+
+
+_LOG = logging.getLogger("pertitle")
+
+
+def logged(on_event: OnEvent) -> OnEvent:
+    """The handler, behind one that tells the logger ``pertitle`` what a person should know."""
+
+    def handle(event: Event) -> None:
+        match event:
+            case Notice(title, message):
+                _LOG.warning("%s: %s", printable(title), printable(message))
+            case TitleFailed(title, failure):
+                text = printable(f"{title}: failed in {failure.stage}: {failure.message}")
+                _LOG.error("%s", text)
+            case TitleDone(title, _):
+                _LOG.info("%s: delivered", printable(title))
+            case StageStarted(title, stage, _, _):
+                _LOG.debug("%s: %s", printable(title), stage)
+        on_event(event)
+
+    return handle

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pertitle.codecs import CODECS
 from pertitle.errors import UsageError
 from pertitle.records import (
     FULL_HD,
@@ -13,6 +16,24 @@ from pertitle.records import (
     PICTURE_SHAPES,
     Size,
 )
+
+
+def refuse(problems: Mapping[str, bool]) -> None:
+    """Refuse what cannot be meant, before any work is done.
+
+    Args:
+        problems: whether it is so, by what is wrong.
+
+    Raises:
+        UsageError: the first that is so, in one line.
+    """
+    for problem, found in problems.items():
+        if found:
+            raise UsageError(problem)
+
+
+def _positive(value: float) -> bool:
+    return math.isfinite(value) and value > 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,31 @@ class LadderOptions:
     max_rungs: int = 15
     max_probes: int = 6
     tolerance: float = 0.5
+
+    def __post_init__(self) -> None:
+        least, most = self.min_kbps, self.max_kbps
+        refuse({
+            "rung heights must be 2 lines or more": any(h < 2 for h in self.heights),
+            "the largest height must be 2 lines or more": (
+                self.max_height is not None and self.max_height < 2
+            ),
+            f"min-vmaf {self.min_vmaf:g} to top-vmaf {self.top_vmaf:g} is not a range": (
+                not 0 <= self.min_vmaf < self.top_vmaf <= 100
+            ),
+            "vmaf-step must be above 0": not _positive(self.vmaf_step),
+            f"min-ratio {self.min_ratio:g} to max-ratio {self.max_ratio:g} is not above 1": (
+                not 1 < self.min_ratio < self.max_ratio
+            ),
+            f"min-rungs {self.min_rungs} to max-rungs {self.max_rungs} is not a range": (
+                not 1 <= self.min_rungs <= self.max_rungs
+            ),
+            f"min-kbps {least} to max-kbps {most} is not a range": (
+                (least is not None and not _positive(least))
+                or (most is not None and not most > (least or 0))
+            ),
+            "the number of probes cannot be negative": self.max_probes < 0,
+            "the tolerated loss must be above 0 %": not _positive(self.tolerance),
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,16 +154,31 @@ class EncodeOptions:
             for part in self.preset.split(","):
                 if part.partition("=")[0].strip() not in unique:
                     raise UsageError(f"preset {part.strip()} is of no codec that is made")
-        if self.hdr not in ("keep", "sdr"):
-            raise UsageError(f"HDR is kept or made sdr, not {self.hdr!r}")
-        if self.rate_control not in ("crf", "abr"):
-            raise UsageError(f"rate control is crf or abr, not {self.rate_control!r}")
-        if self.segments not in ("cmaf", "ts"):
-            raise UsageError(f"segments are cmaf or ts, not {self.segments!r}")
-        if self.segments == "ts" and unique != ("h264",):
-            raise UsageError(f"MPEG-TS segments are for H.264 alone, not {', '.join(unique)}")
-        if self.segments == "ts" and self.single_file:
-            raise UsageError("MPEG-TS segments are files of their own: no single file")
+        buffer, size = self.bufsize_ratio, self.target_size
+        refuse({
+            f"no such codec: {', '.join(n for n in unique if n not in CODECS)}": (
+                not set(unique) <= set(CODECS)
+            ),
+            f"a display of {self.display} is none": (
+                min(self.display.width, self.display.height) < 2
+            ),
+            "segments must be longer than 0 s": not _positive(self.segment_seconds),
+            f"HDR is kept or made sdr, not {self.hdr!r}": self.hdr not in ("keep", "sdr"),
+            f"rate control is crf or abr, not {self.rate_control!r}": (
+                self.rate_control not in ("crf", "abr")
+            ),
+            "a target size must be above 0 bytes": size is not None and size <= 0,
+            "the VBV maxrate must be at least the expected bitrate": not 1 <= self.vbv_ratio < 1e6,
+            "the VBV buffer must be longer than 0 s": buffer is not None and not _positive(buffer),
+            f"segments are cmaf or ts, not {self.segments!r}": self.segments not in ("cmaf", "ts"),
+            f"MPEG-TS segments are for H.264 alone, not {', '.join(unique)}": (
+                self.segments == "ts" and unique != ("h264",)
+            ),
+            "MPEG-TS segments are files of their own: no single file": (
+                self.segments == "ts" and self.single_file
+            ),
+            "the VMAF tolerance must be above 0": not _positive(self.vmaf_tolerance),
+        })  # fmt: skip
 
     @property
     def two_pass(self) -> bool:
@@ -150,6 +211,16 @@ class AudioOptions:
     surround: bool = False
     loudness: float | None = None
 
+    def __post_init__(self) -> None:
+        mos, loudness = self.target_mos, self.loudness
+        refuse({
+            f"sound is aac or opus, not {self.codec!r}": self.codec not in ("aac", "opus"),
+            "a MOS is a figure from 1 to 5": mos is not None and not 1 <= mos <= 5,
+            "a loudness is a figure from -70 to 0 LUFS": (
+                loudness is not None and not -70 <= loudness <= 0
+            ),
+        })  # fmt: skip
+
 
 @dataclass(frozen=True)
 class VerifyOptions:
@@ -168,6 +239,15 @@ class VerifyOptions:
     half_width: float | None = None
     min_window_vmaf: float | None = None
     full_quality: bool = False
+
+    def __post_init__(self) -> None:
+        floor = self.min_window_vmaf
+        refuse({
+            "the interval's half width must be above 0": not _positive(self.half_width),
+            "the floor of the worst window is a VMAF from 0 to 100": (
+                floor is not None and not 0 <= floor <= 100
+            ),
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -233,5 +313,11 @@ class Options:
     scratch: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.encode.segments == "ts" and self.audio.codec != "aac":
-            raise UsageError(f"MPEG-TS segments are for AAC, not {self.audio.codec}")
+        refuse({
+            f"MPEG-TS segments are for AAC, not {self.audio.codec}": (
+                self.encode.segments == "ts" and self.audio.codec != "aac"
+            ),
+            "the number of threads must be above 0": self.threads is not None and self.threads < 1,
+            "the number of thumbnails cannot be negative": self.thumbnails < 0,
+            "the nice level cannot be negative": self.nice < 0,
+        })  # fmt: skip

@@ -219,3 +219,32 @@ class BatchResult:
     @property
     def ok(self) -> bool:
         return not self.failures
+
+
+@dataclass(frozen=True)
+class TitleStatus:
+    """One title of an output folder.
+
+    Attributes:
+        name: its folder.
+        state: ``delivered``, ``failed`` (``message`` says why) or ``unfinished``.
+        rungs: encoded rungs that a run would go on with; 0 for what is delivered.
+    """
+
+    name: str
+    state: str
+    message: str = ""
+    rungs: int = 0
+
+
+@dataclass(frozen=True)
+class OutStatus:
+    """An output folder; ``running`` tells that a run holds it now."""
+
+    out: Path
+    running: bool
+    titles: tuple[TitleStatus, ...]
+
+    def count(self, state: str) -> int:
+        """Titles in that state."""
+        return sum(title.state == state for title in self.titles)

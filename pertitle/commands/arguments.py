@@ -199,16 +199,6 @@ def options_of(arguments: argparse.Namespace) -> Options:
     chosen = {name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
     chosen["codecs"] = tuple(arguments.codecs or EncodeOptions().codecs)
     encode = EncodeOptions(**chosen)
-    for low, high, what in (
-        (ladder.min_vmaf, ladder.top_vmaf, "--min-vmaf is not below --top-vmaf"),
-        (ladder.min_ratio, ladder.max_ratio, "--min-ratio is not below --max-ratio"),
-        (ladder.min_rungs - 1, ladder.max_rungs, "--min-rungs is above --max-rungs"),
-        (ladder.min_kbps or 0, ladder.max_kbps or 1e12, "--min-kbps is not below --max-kbps"),
-        (0, 100.001 - ladder.top_vmaf, "--top-vmaf is above 100"),
-        (0, ladder.vmaf_step, "--vmaf-step must be above 0"),
-    ):
-        if low >= high:
-            raise UsageError(what)
     return Options(
         ladder=ladder,
         encode=encode,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return EXIT_OK if all(check.ok for check in checks) else EXIT_TOOL
 
 
-def add_completion(commands: Any) -> None:
+def add_completion(commands: Any, build_parser: Callable[..., argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "completion",
         help="print a completion script for a shell",
@@ -107,15 +108,12 @@ def add_completion(commands: Any) -> None:
     parser.add_argument(
         "shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh"
     )
-    parser.set_defaults(handler=_completion)
+    parser.set_defaults(handler=_completion, parser=build_parser)
 
 
 def _completion(arguments: argparse.Namespace) -> int:
     import shtab
 
-    from pertitle.cli import build_parser
-
     # A command of two words is no word that a shell can complete.
-    parser = build_parser(two_words=False)
-    print(shtab.complete(parser, arguments.shell))
+    print(shtab.complete(arguments.parser(two_words=False), arguments.shell))
     return EXIT_OK

@@ -70,9 +70,9 @@ def add_run(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
-    from pertitle.delivery.job import Stop
     from pertitle.serial import to_json
     from pertitle.storage.event_log import EventLog
+    from pertitle.system.stop import Stop
     from pertitle.terminal.view import view_for
 
     stop = Stop()
@@ -157,8 +157,8 @@ def add_nice(parser: argparse.ArgumentParser) -> None:
 
 def _encode(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
-    from pertitle.delivery.job import Stop
     from pertitle.serial import to_json
+    from pertitle.system.stop import Stop
     from pertitle.terminal.view import view_for
 
     stop = Stop()

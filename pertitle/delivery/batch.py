@@ -1,4 +1,4 @@
-"""The one module that knows all stages: source → analysis → ladder → encoder → report.
+"""A batch: what goes in becomes titles, the machine is divided between them, pages tell of all.
 
 Larger steps are composed of smaller ones that can be called alone: ``run_batch`` of
 ``deliver_title``, that of ``plan_title``, that of ``analyse_title``.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,38 +18,29 @@ from joblib import Parallel, delayed
 
 from pertitle import events
 from pertitle.delivery.cluster import run_on_cluster
-from pertitle.delivery.job import (
-    Recorder,
-    Stop,
-    Work,
-    cache_for,
-    large_titles_at_once,
-    toolbox_for,
-)
-from pertitle.delivery.title import deliver_title
+from pertitle.delivery.failures import guarded
+from pertitle.delivery.job import Recorder, Work, cache_for, large_titles_at_once, toolbox_for
 from pertitle.errors import (
-    Cancelled,
-    PertitleError,
-    ProcessError,
     SourceError,
     UsageError,
 )
-from pertitle.events import OnEvent, ignore
+from pertitle.events import OnEvent, ignore, logged
 from pertitle.options import Options
 from pertitle.records import TitlePlan
 from pertitle.report.batch import write_batch_report
 from pertitle.report.preview import read_player
 from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleResult
-from pertitle.serial import to_json, write_json, write_text
+from pertitle.serial import to_json, write_json
 from pertitle.storage.bucket import Store, destination
 from pertitle.storage.inputs import Title, find_titles, folder_name
 from pertitle.storage.plan_file import read_plan
 from pertitle.storage.remote import shown
 from pertitle.storage.workspace import locked
+from pertitle.system.stop import Stop
 
 
 def run_batch(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     out: str | Path,
     options: Options,
     *,
@@ -60,19 +50,12 @@ def run_batch(
     keep_work: bool = False,
     scheduler: str | None = None,
 ) -> BatchResult:
-    """Deliver many titles. See :func:`pertitle.run`.
-
-    Args:
-        jobs: titles in work at a time; None for one a core. The cores are divided between
-            titles: encodes of few threads beside one another waste less than one of many.
-        keep_work: keep the intermediate files of delivered titles.
-        scheduler: address of a Dask scheduler whose workers deliver the titles; inputs and output
-            folder have the same paths on all of them, or are URLs.
-    """
+    """Deliver many titles. See :func:`pertitle.run`."""
     if scheduler and jobs:
         raise UsageError("a cluster works on as many titles as its workers have threads")
+    named = [paths] if isinstance(paths, str | Path) else paths
     folder, store = destination(out, options.scratch)
-    titles = find_titles(paths, folder, store.canonical if store else "")
+    titles = find_titles(named, folder, store.canonical if store else "")
     if not titles:
         raise UsageError("no videos given")
     return _run(
@@ -149,11 +132,11 @@ def _run(
         read_player(options.preview)  # a typing error shows now and not after hours of encoding
     if store is not None:
         store.check()
-    lock = threading.Lock()
+    lock, tell = threading.Lock(), logged(on_event)
 
     def emit(event: events.Event) -> None:
         with lock:
-            on_event(event)
+            tell(event)
 
     cores = os.cpu_count() or 1
     jobs = min(jobs or cores, len(titles))
@@ -206,58 +189,3 @@ def _size(title: Title) -> int:
         return title.path.stat().st_size
     except OSError:
         return 0
-
-
-def guarded(
-    title: Title,
-    out: Path,
-    work: Work,
-    *,
-    given: TitlePlan | None = None,
-    keep_work: bool = False,
-    store: Store | None = None,
-) -> TitleResult | TitleFailure | None:
-    """Deliver a title and turn whatever goes wrong with it into a failure record."""
-    try:
-        return deliver_title(title, out, work, given=given, keep_work=keep_work, store=store)
-    except Cancelled:
-        return None  # the batch raises when all workers have let go
-    except Exception as error:
-        failure = _failure(title, error)
-        _write_failure_log(out / title.name, failure, error)
-        if store is not None:
-            store.tell(out / title.name / "error.log")
-        work.emit(events.TitleFailed(title.name, failure))
-        return failure
-
-
-def _failure(title: Title, error: Exception) -> TitleFailure:
-    message = str(error)
-    if isinstance(error, OSError) and not isinstance(error, PertitleError):
-        message = f"{error.strerror or error}: {error.filename or title.path.name}"
-    elif not isinstance(error, PertitleError):
-        message = f"internal error: {type(error).__name__}: {error}"
-    failed = error if isinstance(error, ProcessError) else error.__cause__
-    ran = isinstance(failed, ProcessError)
-    return TitleFailure(
-        name=title.name,
-        path=title.path,
-        message=" ".join(message.split()),
-        stage=getattr(error, "stage", "fetching" if title.url else "analysis"),
-        command=failed.command if isinstance(failed, ProcessError) and ran else "",
-        log_tail=failed.stderr_tail if isinstance(failed, ProcessError) and ran else "",
-    )
-
-
-def _write_failure_log(folder: Path, failure: TitleFailure, error: Exception) -> None:
-    """Leave what is known of a failure beside the title's output, if that can be written."""
-    lines = [f"{failure.path}", f"{failure.stage}: {failure.message}"]
-    if failure.command:
-        lines += ["", failure.command, "", failure.log_tail]
-    if not isinstance(error, PertitleError):
-        lines += ["", "".join(traceback.format_exception(error))]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "error.log", "\n".join(lines) + "\n")
-    except OSError:
-        return

@@ -129,9 +129,10 @@ def deliver_here(
     Returns:
         Name of the record's type, and the record as JSON.
     """
-    from pertitle.delivery.batch import guarded
-    from pertitle.delivery.job import Recorder, Stop, Work, cache_for, toolbox_for
+    from pertitle.delivery.failures import guarded
+    from pertitle.delivery.job import Recorder, Work, cache_for, toolbox_for
     from pertitle.storage.bucket import destination
+    from pertitle.system.stop import Stop
 
     distributed = _dask()
     worker = distributed.get_worker()

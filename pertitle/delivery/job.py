@@ -1,10 +1,9 @@
-"""What the steps of one run share: how to stop, what was run, where progress goes."""
+"""What the steps of one run share: what was run, where progress goes."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,7 +12,6 @@ from pathlib import Path
 
 from pertitle import events
 from pertitle.codecs import codec_named
-from pertitle.errors import Cancelled
 from pertitle.events import OnEvent
 from pertitle.options import Options
 from pertitle.storage.cache import Cache, default_folder
@@ -25,6 +23,7 @@ from pertitle.system.process import (
     Runner,
     SubprocessRunner,
 )
+from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox, find_toolbox, machine_memory
 
 LARGE_LINES = 1440
@@ -35,36 +34,6 @@ LARGE_BYTES = 6 << 30
 def large_titles_at_once() -> int:
     """How many titles of more than ``LARGE_LINES`` lines this machine's memory can encode."""
     return max(1, machine_memory() // LARGE_BYTES)
-
-
-class Stop:
-    """A handle that ends a run early from any thread; what is finished stays finished."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requested = False
-        self._runners: list[SubprocessRunner] = []
-
-    def request(self) -> None:
-        """End child processes and let the run raise Cancelled."""
-        with self._lock:
-            self._requested = True
-            runners = list(self._runners)
-        for runner in runners:
-            runner.cancel()
-
-    def attach(self, runner: SubprocessRunner) -> None:
-        """Let ``request`` reach the children of this runner too."""
-        with self._lock:
-            self._runners.append(runner)
-            requested = self._requested
-        if requested:
-            runner.cancel()
-
-    def check(self) -> None:
-        """Raise Cancelled if a stop was requested."""
-        if self._requested:
-            raise Cancelled("cancelled")
 
 
 @dataclass

@@ -15,10 +15,10 @@ from pertitle import events
 from pertitle.analysis.analysing import analyse
 from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepared
 from pertitle.delivery.constraints import fit_size
-from pertitle.delivery.job import Stop, Work, cache_for, toolbox_for
+from pertitle.delivery.job import Work, cache_for, toolbox_for
 from pertitle.encoder.prober import DigestProber
 from pertitle.errors import ModelError, UsageError
-from pertitle.events import OnEvent, ignore
+from pertitle.events import OnEvent, ignore, logged
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.library import load_model, trained_codec
 from pertitle.ladder.plan import plan_ladder
@@ -30,7 +30,9 @@ from pertitle.serial import from_json, to_json
 from pertitle.storage.inputs import folder_name
 from pertitle.storage.workspace import FORMAT, fingerprint, key_of
 from pertitle.system.isolation import isolated
-from pertitle.system.tools import find_toolbox
+from pertitle.system.process import SubprocessRunner
+from pertitle.system.stop import Stop
+from pertitle.system.tools import Toolbox, find_toolbox
 from pertitle.thumbnails.making import make_thumbnails
 from pertitle.thumbnails.renditions import SHAPES
 
@@ -40,7 +42,16 @@ HALF_RATE_DOUBT = 1.2
 """By so much that share was seen to differ from title to title."""
 
 
-def analyse_title(path: Path, options: Options) -> Analysis:
+def _toolbox(options: Options, stop: Stop | None) -> Toolbox:
+    """Programs whose child processes ``stop`` ends; nothing is asked of their capabilities."""
+    runner = SubprocessRunner()
+    if stop is not None:
+        stop.check()
+        stop.attach(runner)
+    return find_toolbox(options.ffmpeg, runner=runner)
+
+
+def analyse_title(path: Path, options: Options, *, stop: Stop | None = None) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
     encode = options.encode
     arguments = {
@@ -48,25 +59,30 @@ def analyse_title(path: Path, options: Options) -> Analysis:
         "segment_seconds": encode.segment_seconds,
         "crop": encode.crop,
     }
-    return isolated(find_toolbox(options.ffmpeg), analyse, arguments, name=path.name)
+    return isolated(_toolbox(options, stop), analyse, arguments, name=path.name)
 
 
-def plan_title(path: Path, options: Options, *, on_event: OnEvent = ignore) -> TitlePlan:
+def plan_title(
+    path: Path, options: Options, *, on_event: OnEvent = ignore, stop: Stop | None = None
+) -> TitlePlan:
     """Predict and probe a ladder. See :func:`pertitle.plan`."""
-    stop = Stop()
+    stop = stop or Stop()
     toolbox, cache = toolbox_for(options, stop), cache_for(options)
-    return plan_in(path, Work(folder_name(path.stem), options, toolbox, on_event, stop, cache))
+    name, tell = folder_name(path.stem), logged(on_event)
+    return plan_in(path, Work(name, options, toolbox, tell, stop, cache))
 
 
-def thumbnails_of(path: Path, folder: Path, options: Options) -> tuple[Thumbnail, ...]:
-    """Write candidate thumbnails of a title into a folder."""
-    analysis = analyse_title(path, options)
+def thumbnails_of(
+    path: Path, folder: Path, options: Options, *, stop: Stop | None = None
+) -> tuple[Thumbnail, ...]:
+    """Write candidate thumbnails of a title into a folder. See :func:`pertitle.thumbs`."""
+    analysis = analyse_title(path, options, stop=stop)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
     return isolated(
-        find_toolbox(options.ffmpeg),
+        _toolbox(options, stop),
         make_thumbnails,
         thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
         name=path.name,

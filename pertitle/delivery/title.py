@@ -117,7 +117,8 @@ def _fetched(title: Title, space: Workspace, work: Work) -> Title:
 
 def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
     """Upload a finished title and remove it here."""
-    store.upload(space, work)
+    with work.stage("uploading", 1.0):
+        store.upload(space, work.stop.check, work.progress("uploading"))
     if not keep_work:
         shutil.rmtree(space.folder)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pertitle.errors import ModelError
-from pertitle.ladder import model_file as store
+from pertitle.ladder import model_file
 from pertitle.ladder.surface import SurfaceModel
 
 MODELS = Path(__file__).parent / "models"
@@ -17,7 +17,7 @@ def trained_codec(path: Path) -> str:
     Raises:
         ModelError: missing, damaged or of another version.
     """
-    return store.read(Path(path)).codec
+    return model_file.read(Path(path)).codec
 
 
 def load_model(codec: str, path: Path | None = None) -> SurfaceModel:
@@ -27,8 +27,8 @@ def load_model(codec: str, path: Path | None = None) -> SurfaceModel:
         ModelError: missing, damaged, of another version or of another codec.
     """
     if path is None:
-        return store.read(MODELS / f"{codec}.npz")
-    model = store.read(Path(path))
+        return model_file.read(MODELS / f"{codec}.npz")
+    model = model_file.read(Path(path))
     if model.codec != codec:
         raise ModelError(f"model {Path(path).name} is of codec {model.codec}, not {codec}")
     return model

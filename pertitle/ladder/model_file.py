@@ -7,19 +7,16 @@ import io
 import json
 import math
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import scipy
-import sklearn
 
 from pertitle.errors import ModelError
 from pertitle.ladder.coordinates import Axes
 from pertitle.ladder.regression import Expert, Regression, Scaler
-
-if TYPE_CHECKING:
-    from pertitle.ladder.surface import SurfaceModel
+from pertitle.ladder.surface import Noise, SurfaceModel
 
 SCHEMA = 2
 """Changes when the meaning of a stored array changes."""
@@ -39,11 +36,7 @@ _ARRAYS = (
 
 def versions() -> dict[str, str]:
     """Libraries whose numerics made a model."""
-    return {
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "scikit-learn": sklearn.__version__,
-    }
+    return {name: version(name) for name in ("numpy", "scipy", "scikit-learn")}
 
 
 def write(path: Path, model: SurfaceModel) -> None:
@@ -116,8 +109,6 @@ def read(path: Path) -> SurfaceModel:
         ModelError: missing, damaged, of another schema, or made with a library of another major
             version.
     """
-    from pertitle.ladder.surface import Noise, SurfaceModel
-
     try:
         head, arrays = _unpack(path)
     except OSError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.errors import LadderError, UsageError
+from pertitle.errors import LadderError
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.decision import (
     Curves,
@@ -49,39 +48,6 @@ def candidate_heights(options: LadderOptions, source_height: int) -> tuple[int, 
     return tuple(allowed) or (most // 2 * 2,)
 
 
-def check_options(options: LadderOptions, crf_range: tuple[float, float], crf_step: float) -> None:
-    """Refuse contradictory wishes before anything is measured.
-
-    Raises:
-        UsageError: in one line.
-    """
-    low, high = crf_range
-    least, most = options.min_kbps, options.max_kbps
-    problems = {
-        f"CRF range {low:g} to {high:g} in steps of {crf_step:g} is empty": not (
-            math.isfinite(low) and math.isfinite(high) and low < high and crf_step > 0
-        ),
-        "rung heights must be 2 lines or more": any(h < 2 for h in options.heights),
-        f"VMAF {options.min_vmaf:g} to {options.top_vmaf:g} is not a range within 0 to 100": not (
-            0 <= options.min_vmaf <= options.top_vmaf <= 100
-        ),
-        "the VMAF step must be above 0": not options.vmaf_step > 0,
-        f"bitrate ratios {options.min_ratio:g} to {options.max_ratio:g} are not a range above 1": (
-            not 1 < options.min_ratio <= options.max_ratio
-        ),
-        f"{options.min_rungs} to {options.max_rungs} rungs is not a range": (
-            not 1 <= options.min_rungs <= options.max_rungs
-        ),
-        f"bitrates from {least} to {most} kbit/s are not a range": (
-            (least is not None and not least > 0) or (most is not None and not most > (least or 0))
-        ),
-        "the number of probes cannot be negative": options.max_probes < 0,
-    }
-    for problem, found in problems.items():
-        if found:
-            raise UsageError(problem)
-
-
 def plan_ladder(
     model: SurfaceModel,
     title: TitleContext,
@@ -105,10 +71,8 @@ def plan_ladder(
         on_probe: told of each probe.
 
     Raises:
-        UsageError: the options contradict one another.
         LadderError: no ladder meets them; holds the best attempt as a ``LadderPlan``.
     """
-    check_options(options, crf_range, crf_step)
     heights = candidate_heights(options, title.size.height)
     grid = Grid.of(model.axes, title, heights, crf_range, crf_step)
     inflate, notes = unfamiliar(model, preset, quality_model)

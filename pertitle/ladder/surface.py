@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
 
-from pertitle.ladder import model_file as store
 from pertitle.ladder.coordinates import (
     Axes,
     TitleContext,
@@ -102,10 +99,6 @@ class SurfaceModel:
             freedom=0,
             distance=0.0,
         )
-
-    def save(self, path: Path) -> None:
-        """Write plain arrays and JSON metadata (npz, no pickled objects)."""
-        store.write(path, self)
 
 
 def observe(
@@ -230,6 +223,8 @@ def fit_surface(
     ).reshape(len(learning), len(names))
     regression, outside = fit_regression(names, table, scores, [t.group for t in learning])
     offsets = population.mean + outside[: len(titles)] @ population.directions.T
+    from sklearn.model_selection import GroupKFold  # reading a model needs none of it
+
     residual = population.learn(range(len(titles)), offsets)
     groups = [t.group for t in titles]
     far = np.empty((len(titles), 2))

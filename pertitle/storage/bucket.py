@@ -11,14 +11,13 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from pertitle.delivery.job import Work
 from pertitle.errors import ModelError, StoreError, UsageError
 from pertitle.results import BatchResult
 from pertitle.serial import MAX_BYTES
@@ -97,11 +96,17 @@ class Store:
                 return found
         return None
 
-    def upload(self, space: Workspace, work: Work) -> None:
+    def upload(
+        self, space: Workspace, check: Callable[[], None], on_progress: Callable[[float], None]
+    ) -> None:
         """Upload a finished title, unless it is there already; goes on where a run was killed.
 
         What was sent is noted in the title's work folder. The store's listing must show every
         file in its full size before the manifests, and last ``result.json``, are sent.
+
+        Args:
+            check: raises where the run is to stop.
+            on_progress: told the share of the files that arrived.
 
         Raises:
             StoreError: it cannot be written, or not everything arrived.
@@ -117,29 +122,28 @@ class Store:
         def put(path: Path) -> None:
             inside = path.relative_to(folder).as_posix()
             if inside not in sent:
-                work.stop.check()
+                check()
                 self._put(path, f"{name}/{inside}")
                 with note.open("a", encoding="utf-8") as log:
                     log.write(f"{inside}\n")
 
-        with work.stage("uploading", float(len(parts)), "files"):
-            if self._read(f"{name}/result.json") == result:
-                return
-            if set(DELIVERED) <= set(marks) and not sent:  # not for other thumbnails alone
-                for mark in MARKS:
-                    self._remove(f"{name}/{mark}")
-            arrived = Parallel(_UPLOADS, backend="threading", return_as="generator_unordered")(
-                delayed(put)(path) for path in parts
-            )
-            for count, _ in enumerate(arrived, 1):
-                work.report("uploading", count)
-            try:
-                self._compare(folder, parts)
-            except StoreError:
-                note.unlink(missing_ok=True)
-                raise
-            for mark in marks:
-                self._put(folder / mark, f"{name}/{mark}")
+        if self._read(f"{name}/result.json") == result:
+            return
+        if set(DELIVERED) <= set(marks) and not sent:  # not for other thumbnails alone
+            for mark in MARKS:
+                self._remove(f"{name}/{mark}")
+        arrived = Parallel(_UPLOADS, backend="threading", return_as="generator_unordered")(
+            delayed(put)(path) for path in parts
+        )
+        for count, _ in enumerate(arrived, 1):
+            on_progress(count / len(parts))
+        try:
+            self._compare(folder, parts)
+        except StoreError:
+            note.unlink(missing_ok=True)
+            raise
+        for mark in marks:
+            self._put(folder / mark, f"{name}/{mark}")
 
     def _compare(self, folder: Path, parts: list[Path]) -> None:
         """Check that parts of a title arrived; remove what an earlier delivery had beside them."""

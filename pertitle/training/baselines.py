@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from pertitle.ladder.bdrate import bd_rate
 from pertitle.ladder.decision import Curves
+from pertitle.ladder.fixed import APPLE, HEIGHT_TOLERANCE
 from pertitle.ladder.rungs import choose_rungs
 from pertitle.ladder.surface import TitleTable
 from pertitle.training.replay import options_for
@@ -19,46 +20,24 @@ from pertitle.training.scoring import Score, Truth
 
 Array = NDArray[np.float64]
 
-APPLE_HLS: Mapping[str, tuple[tuple[int, float], ...]] = {
-    "h264": (
-        (1080, 7800),
-        (1080, 6000),
-        (720, 4500),
-        (720, 3000),
-        (540, 2000),
-        (432, 1100),
-        (432, 730),
-        (360, 365),
-        (240, 145),
-    ),
-    "hevc": (
-        (1080, 5800),
-        (1080, 4500),
-        (720, 3400),
-        (720, 2400),
-        (540, 1600),
-        (540, 900),
-        (540, 600),
-        (432, 300),
-        (360, 145),
-    ),
-}
-"""(lines, kbit/s) of Apple's "HLS Authoring Specification for Apple Devices", tables of H.264 and
-HEVC (30 fps) 16:9 renditions; its 234 lines are read at 240. AV1 is judged by HEVC's."""
-
 
 def fixed_points(truth: Truth, codec: str) -> list[tuple[float, float]]:
     """True (kbit/s, VMAF) of the fixed ladder's rungs; those above the source are left out.
 
     A rung with more bits than the best measured encode of its height is read at that encode
-    (which flatters the fixed ladder); one with fewer than the worst is left out.
+    (which flatters the fixed ladder); one with fewer than the worst is left out. AV1 is judged by
+    the rungs of HEVC.
     """
-    ladder = APPLE_HLS["h264" if codec == "h264" else "hevc"]
+    ladder = APPLE["h264" if codec == "h264" else "hevc"]
     points = []
     native = truth.heights[0]
     for lines, kbps in ladder:
         height = min(truth.heights, key=lambda h: abs(h - lines))
-        if lines > native or height not in truth.heights or abs(height - lines) > 0.1 * lines:
+        if (
+            lines > native
+            or height not in truth.heights
+            or abs(height - lines) > HEIGHT_TOLERANCE * lines
+        ):
             continue
         row = truth.heights.index(height)
         rate, vmaf = truth.rates[row][::-1], truth.values[row][::-1]

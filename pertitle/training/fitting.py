@@ -12,6 +12,7 @@ import numpy as np
 
 from pertitle.encoder.quality import Bits
 from pertitle.errors import ModelError
+from pertitle.ladder import model_file
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.surface import SurfaceModel, TitleTable, fit_surface
 from pertitle.records import FULL_HD, Size
@@ -116,7 +117,7 @@ def train(table: Path | str, features: Path | str | None, codec: str, out: Path)
     titles = titles_of(rows, known, codec)
     model = train_titles(titles, rows, codec, relatives=relatives_of(titles, rows, known))
     out.parent.mkdir(parents=True, exist_ok=True)
-    model.save(out)
+    model_file.write(out, model)
     return model
 
 

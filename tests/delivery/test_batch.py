@@ -14,12 +14,12 @@ import pytest
 import pertitle
 from pertitle import cli, events
 from pertitle.delivery.batch import encode_plan, run_batch
-from pertitle.delivery.job import Stop
 from pertitle.errors import Cancelled, ModelError, SourceError, UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options, PictureOptions
 from pertitle.serial import write_json
 from pertitle.storage.plan_file import plan_document, read_plan
 from pertitle.storage.status import status_of
+from pertitle.system.stop import Stop
 from tests.conftest import MakeClip
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pertitle import cli
-from pertitle.delivery.job import Stop, Work, large_titles_at_once, toolbox_for
+from pertitle.delivery.job import Work, large_titles_at_once, toolbox_for
 from pertitle.delivery.planning import plan_in
 from pertitle.errors import SourceError
 from pertitle.events import Event, Probed, ignore
@@ -25,6 +25,7 @@ from pertitle.storage.cache import Cache
 from pertitle.storage.status import status_of
 from pertitle.storage.workspace import MARKS, Workspace, changes, fingerprint, inputs_of, locked
 from pertitle.system.process import FakeRunner, SubprocessRunner
+from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox
 from tests.conftest import MakeClip
 

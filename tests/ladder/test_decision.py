@@ -19,14 +19,14 @@ from pertitle.ladder.decision import (
     worst_error,
 )
 from pertitle.ladder.grid import Grid
-from pertitle.ladder.plan import candidate_heights, next_probe, plan_ladder, targets_of
+from pertitle.ladder.plan import candidate_heights, next_probe, targets_of
 from pertitle.ladder.rungs import choose_rungs, expected_hull
 from pertitle.ladder.surface import SurfaceModel, TitleTable
 from pertitle.options import LadderOptions
-from pertitle.records import Probe, Size
+from pertitle.records import Probe
 from pertitle.training.replay import DENSE, options_for, replay
 from pertitle.training.scoring import Truth
-from tests.ladder.synthetic import CRFS, make_title, make_titles
+from tests.ladder.synthetic import make_titles
 
 UNSEEN = make_titles(12, seed=55)
 CRF = np.arange(17, 47.5, 0.5)
@@ -188,22 +188,9 @@ def test_probing_goes_on_while_any_rung_is_in_doubt(
         {"max_probes": -1},
     ],
 )
-def test_wishes_that_contradict_one_another_are_refused(
-    model: SurfaceModel, changes: dict[str, object]
-) -> None:
-    title = make_title("x", Size(1280, 720), 0.0, 0.5)
+def test_wishes_that_contradict_one_another_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(UsageError) as caught:
-        plan_ladder(
-            model,
-            title.context,
-            replace(LadderOptions(), **changes),  # type: ignore[arg-type]
-            preset="medium",
-            quality_model="v",
-            display=title.context.display,
-            crf_range=(CRFS[0], CRFS[-1]),
-            crf_step=0.1,
-            measure=None,
-        )
+        replace(LadderOptions(), **changes)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
 

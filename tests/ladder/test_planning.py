@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pertitle.errors import LadderError, ModelError
+from pertitle.ladder import model_file
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.library import load_model
 from pertitle.ladder.plan import plan_ladder
@@ -156,7 +157,7 @@ def test_a_model_survives_its_file_and_a_damaged_file_is_refused(
     model: SurfaceModel, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.npz"
-    model.save(path)
+    model_file.write(path, model)
     again = load_model("h264", path)
     assert np.allclose(again.prior(TITLE).mean, prior(model).mean)
     path.write_bytes(path.read_bytes()[:-2000])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pertitle.errors import ModelError
+from pertitle.ladder import model_file
 from pertitle.ladder.library import load_model
 from pertitle.ladder.surface import SurfaceModel, TitleTable, fit_surface
 from pertitle.records import Size
@@ -82,7 +83,8 @@ def test_sources_taller_than_the_display_share_its_surface(model: SurfaceModel) 
 
 def test_training_twice_gives_the_same_file(titles: list[TitleTable], tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
-        fit_surface(titles[:12], codec="h264", preset="m", quality_model="v").save(tmp_path / name)
+        model = fit_surface(titles[:12], codec="h264", preset="m", quality_model="v")
+        model_file.write(tmp_path / name, model)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
@@ -126,14 +128,14 @@ def test_model_files_of_other_kinds_are_refused_in_one_line(
     }
     for name, changes in cases.items():
         path = tmp_path / f"{name}.npz"
-        model.save(path)
+        model_file.write(path, model)
         rewrite(path, **changes)
         with pytest.raises(ModelError) as caught:
             load_model("h264", path)
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError):
         load_model("h264", tmp_path / "absent.npz")
-    model.save(tmp_path / "h264.npz")
+    model_file.write(tmp_path / "h264.npz", model)
     with pytest.raises(ModelError):
         load_model("hevc", tmp_path / "h264.npz")
 

@@ -14,7 +14,6 @@ import pytest
 
 from pertitle import cli, events
 from pertitle.delivery.batch import run_batch
-from pertitle.delivery.job import Stop
 from pertitle.errors import Cancelled, StoreError, UsageError
 from pertitle.results import BatchResult
 from pertitle.serial import to_json
@@ -23,6 +22,7 @@ from pertitle.storage.bucket import _UPLOADS, Store, destination
 from pertitle.storage.inputs import find_titles
 from pertitle.storage.remote import fetch, fingerprint_of, shown
 from pertitle.storage.workspace import MARKS, fingerprint
+from pertitle.system.stop import Stop
 from tests.conftest import MakeClip
 from tests.delivery.test_batch import FAST, scene
 

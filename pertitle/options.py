@@ -243,7 +243,8 @@ class VerifyOptions:
     def __post_init__(self) -> None:
         floor = self.min_window_vmaf
         refuse({
-            "the interval's half width must be above 0": not _positive(self.half_width),
+            "the interval's half width must be above 0": self.half_width is not None
+            and not _positive(self.half_width),
             "the floor of the worst window is a VMAF from 0 to 100": (
                 floor is not None and not 0 <= floor <= 100
             ),

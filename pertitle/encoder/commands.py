@@ -186,50 +186,44 @@ def compare(
     sides = [number(video, frame_rate) for video in (distorted, reference)]
     if burst is not None:
         sides = [video.filter("select", in_bursts(burst)) for video in sides]
-    if singles is not None:
-        # Motion is told from the reference alone: the neighbours matter on that side only.
-        sides[0] = number(sides[0].filter("select", f"eq(mod(n,{singles}),1)"), frame_rate)
-        if singles > SCORED:
-            sides[1] = number(sides[1].filter("select", f"lt(mod(n,{singles}),{SCORED})"),
-                              frame_rate)  # fmt: skip
-    sides = [scale(video, display).filter("format", pixel_format(bit_depth)) for video in sides]
-    splits: list[Any] = []
-    if extra is not None:
-        splits = [side.filter_multi_output("split", 2) for side in sides]
-        sides = [split[0] for split in splits]
-    log = [_scored(sides, display, models, log_name, threads, frame_rate, singles is not None)]
+    if singles is not None and singles > SCORED:
+        sides = [_chosen(video, f"lt(mod(n,{singles}),{SCORED})", frame_rate) for video in sides]
+
+    def shown(video: Any) -> Any:
+        return scale(video, display).filter("format", pixel_format(bit_depth))
+
+    def scored(pair: Sequence[Any], models: Sequence[str], log_name: str) -> Any:
+        if singles is None:
+            return _libvmaf(pair, display, models, log_name, threads)
+        # With n_subsample libvmaf scores frames 0, 3, 6 ... but takes motion from all of them.
+        # Two frames before the first group bring the middle ones to these places. Motion is told
+        # from the reference alone: on the other side the neighbours are the frame itself.
+        led = [_led_in(pair[0], 1, frame_rate), _led_in(pair[1], SCORED - 1, frame_rate)]
+        led[0] = number(led[0].filter("fps", fps=str(SCORED * frame_rate)), frame_rate)
+        return _libvmaf(led, display, models, log_name, threads, n_subsample=SCORED)
+
+    middle = "" if singles is None else f"eq(mod(n,{SCORED}),1)"
     if extra is None:
-        return finish(program, log[0].output("pipe:", f="null"))
-    parts = [split[1] for split in splits]
-    if extra.frames is not None:
-        units = extra.frames
-        groups = [(SCORED * first, SCORED * end) for first, end in units] if singles else units
-        parts = [
-            number(part.filter("select", in_runs(runs)), frame_rate)
-            for part, runs in zip(parts, (units, groups), strict=True)
-        ]
-    elif extra.burst is not None:
-        parts = [number(part.filter("select", in_bursts(extra.burst)), frame_rate)
-                 for part in parts]  # fmt: skip
-    copies = [part.filter_multi_output("split", 2) for part in parts]
-    log.append(
-        _scored(
-            [copy[0] for copy in copies],
-            display,
-            extra.models,
-            extra.vmaf_log,
-            threads,
-            frame_rate,
-            singles is not None,
-        )  # fmt: skip
-    )
-    again = [copy[1] for copy in copies]
-    if singles is not None:  # XPSNR looks at the frame before
-        again[0] = _repeated(again[0], 2, frame_rate)
-        again[1] = number(again[1].filter("select", f"lt(mod(n,{SCORED}),2)"), frame_rate)
+        if middle:
+            sides[0] = _chosen(sides[0], middle, frame_rate)
+        graph = scored([shown(video) for video in sides], models, log_name)
+        return finish(program, graph.output("pipe:", f="null"))
+    first, second = (video.filter_multi_output("split", 3) for video in sides)
+    main = [first[0], second[0]]
+    parts = [[first[i], second[i]] for i in (1, 2)]
+    if extra.chosen:
+        parts = [[_chosen(side, extra.chosen, frame_rate) for side in pair] for pair in parts]
+    if middle:
+        main[0] = _chosen(main[0], middle, frame_rate)
+        parts[0][0] = _chosen(parts[0][0], middle, frame_rate)
+        # XPSNR looks at the frame before.
+        parts[1] = [_chosen(side, f"lt(mod(n,{SCORED}),2)", frame_rate) for side in parts[1]]
+    vmaf = scored([shown(video) for video in main], models, log_name)
+    more = scored([shown(video) for video in parts[0]], extra.models, extra.vmaf_log)
     # xpsnr takes the activity of the picture from its first input: that is the reference.
-    log.append(ffmpeg.filter([again[1], again[0]], "xpsnr", stats_file=extra.xpsnr_log, shortest=1))
-    return finish(program, ffmpeg.output(*log, "pipe:", f="null"))
+    pair = [shown(video) for video in reversed(parts[1])]
+    xpsnr = ffmpeg.filter(pair, "xpsnr", stats_file=extra.xpsnr_log, shortest=1)
+    return finish(program, ffmpeg.output(vmaf, more, xpsnr, "pipe:", f="null"))
 
 
 @dataclass(frozen=True)
@@ -239,48 +233,23 @@ class ExtraMetrics:
     Attributes:
         models: libvmaf models.
         vmaf_log, xpsnr_log: plain file names.
-        frames: runs of the compared frames, first and end of each (of ``singles``, of those that
-            are scored); None for all of them.
-        burst: in their place, the first so many of every so many frames.
+        chosen: expression of the frames, counted in the compared streams; empty for all.
     """
 
     models: tuple[str, ...]
     vmaf_log: str
     xpsnr_log: str
-    frames: tuple[tuple[int, int], ...] | None = None
-    burst: tuple[int, int] | None = None
+    chosen: str = ""
 
 
-def _repeated(video: Any, times: int, frame_rate: Fraction) -> Any:
-    """Every frame so many times."""
-    return number(video.filter("fps", fps=str(times * frame_rate)), frame_rate)
+def _chosen(video: Any, expression: str, frame_rate: Fraction) -> Any:
+    """The frames that an expression tells, numbered anew."""
+    return number(video.filter("select", expression), frame_rate)
 
 
 def _led_in(video: Any, frames: int, frame_rate: Fraction) -> Any:
     """The first frame so many times more."""
-    looped = video.filter("loop", loop=frames, size=1, start=0)
-    return number(looped, frame_rate)
-
-
-def _scored(
-    sides: Sequence[Any],
-    display: Size,
-    models: Sequence[str],
-    log_name: str,
-    threads: int,
-    frame_rate: Fraction,
-    singles: bool,
-) -> Any:
-    """libvmaf of all frames, or of the middle ones of groups of three.
-
-    With ``n_subsample`` libvmaf scores frames 0, 3, 6 ... but takes motion from all of them. Two
-    frames before the first group bring the middle ones to these places.
-    """
-    if not singles:
-        return _libvmaf(sides, display, models, log_name, threads)
-    distorted = _repeated(_led_in(sides[0], 1, frame_rate), SCORED, frame_rate)
-    reference = _led_in(sides[1], SCORED - 1, frame_rate)
-    return _libvmaf([distorted, reference], display, models, log_name, threads, n_subsample=SCORED)
+    return number(video.filter("loop", loop=frames, size=1, start=0), frame_rate)
 
 
 def in_bursts(burst: tuple[int, int]) -> str:

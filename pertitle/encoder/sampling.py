@@ -21,7 +21,6 @@ Cochran, section 12.6).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +34,8 @@ Array = NDArray[np.float64]
 FIRST_UNITS = (32, 16)
 """Strata of the first look, or fewer in short titles."""
 MAX_LOOKS = 8
+MAX_POWER = 1.0
+"""Of the growth of differences with distance: that of a random walk."""
 GUARD = 1
 """Frames read on both sides of a unit and not counted: VMAF's motion feature looks at the
 neighbours of a frame (Li et al., "VMAF: the journey continues", 2018)."""
@@ -113,11 +114,11 @@ class Design:
         self.length = length
         self._rng = np.random.default_rng(seed)
         self._unit = length + 2 * GUARD
-        self._count = frames // self._unit
-        # The frames left over lie before or behind the units, by chance.
-        self._offset = int(self._rng.integers(frames - self._count * self._unit + 1)) + GUARD
+        # Frames are left over before and behind the units, so that any frame may be drawn.
+        self._count = max(0, frames - self._unit + 1) // self._unit
+        self._offset = int(self._rng.integers(self._unit)) + GUARD
         price = SINGLE_PRICE if length == 1 else self._unit
-        most = min(self._count // 2, int(EXACT_SHARE * frames / price))
+        most = min(self._count, int(EXACT_SHARE * frames / price))
         first = next((units for units in FIRST_UNITS if units <= most), 0)
         self.looks = 0 if first == 0 else min(MAX_LOOKS, 1 + int(math.log2(most / first)))
         self._places: list[NDArray[np.int64]] = []
@@ -172,15 +173,15 @@ def estimate(
         parts = [_variance(design, values)]
     else:
         common, more = other
-        spread = _second(common)
+        spread = np.diff(common)
         squares = max(float(spread @ spread), 1e-12)
-        slope = float(_second(values) @ spread) / squares
+        slope = float(np.diff(values) @ spread) / squares
         apart = float(design.weights(len(more)) @ more - weights @ common)
         mean += slope * apart
         rest, freedom = _variance(design, values - slope * common)
         rest *= freedom / max(1.0, freedom - 1)  # the slope took one degree of freedom
         # It is in doubt by what it leaves, and moves the mean by how far the samples lie apart.
-        doubt = 6 * rest * len(values) * apart**2 / squares
+        doubt = 2 * rest * len(values) * apart**2 / squares
         parts = [(rest + doubt, max(1.0, freedom - 1)), _variance(design, slope * more)]
     variance = sum(part for part, _ in parts)
     if variance <= 1e-12:
@@ -190,25 +191,28 @@ def estimate(
     return Estimate(mean, mean - half, mean + half)
 
 
-def _second(values: Array) -> Array:
-    """Second differences along the title."""
-    return np.asarray(values[2:] - 2 * values[1:-1] + values[:-2])
-
-
 def _variance(design: Design, values: Array) -> tuple[float, float]:
     """The variance of the mean of one unit a stratum, and its degrees of freedom.
 
-    The second difference of independent values has six times their variance. What is drawn from
-    few without being put back says more (Cochran, section 2.6). The freedom is Satterthwaite's of
-    squares with one degree each (their fourth moment is three times their variance squared),
-    divided by how much overlapping differences say the same: their correlations are -4/6 and 1/6.
+    Units of neighbouring strata, a stratum apart on average, differ by more than two units of one
+    stratum do. By how much is told by how differences grow with distance: as a power of it, whose
+    exponent follows from units two strata apart. The variance within a stratum is the mean of that
+    variogram over all pairs of its places (Matheron, "Principles of geostatistics", 1963): with
+    exponent p, 2 / ((p + 1) (p + 2)) of the variogram at a stratum's length.
+
+    What is drawn from few without being put back says more (Cochran, section 2.6). The freedom is
+    Satterthwaite's of squares with one degree each (their fourth moment is three times their
+    variance squared), divided by how much overlapping differences say the same: neighbours'
+    correlation is -1/2.
     """
     weights = design.weights(len(values))
-    squares = _second(values) ** 2
-    seen = len(values) * design.length / design.frames
-    variance = float(squares.mean()) / 6 * float(weights @ weights) * (1 - seen)
+    squares = np.diff(values) ** 2
     fourth = float((squares**2).sum())
     if fourth <= 0:
         return 0.0, 1.0
-    alike = 1 + 2 * ((4 / 6) ** 2 + (1 / 6) ** 2)
-    return variance, max(1.0, 3 * float(squares.sum()) ** 2 / fourth / alike - 2)
+    near, far = float(squares.mean()) / 2, float(((values[2:] - values[:-2]) ** 2).mean()) / 2
+    power = min(MAX_POWER, max(0.0, math.log2(max(far / near, 1.0))))
+    within = near * 2 / ((power + 1) * (power + 2))
+    seen = len(values) * design.length / design.frames
+    freedom = (3 * float(squares.sum()) ** 2 / fourth) / (1 + 2 * 0.5**2) - 2
+    return within * float(weights @ weights) * (1 - seen), max(1.0, freedom)

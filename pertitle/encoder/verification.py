@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -55,9 +56,11 @@ class Measured:
         look: the last look at it, and with it its units; None if all frames were compared.
         frames, scores: first frame and mean of each unit. Other renditions of the title are
             estimated with their help.
+        seconds: wall time it took.
     """
 
     verification: Verification
+    seconds: float = 0.0
     look: int | None = None
     frames: tuple[int, ...] = ()
     scores: tuple[float, ...] = ()
@@ -67,7 +70,6 @@ class Verifier:
     """Measures renditions of one title; a context manager that owns the reference frames.
 
     Args:
-        toolbox: its threads are divided between the processes that compare.
         scratch: an existing folder for temporary files.
     """
 
@@ -115,6 +117,7 @@ class Verifier:
         target: float | None = None,
         tolerance: float = 0.0,
         others: Sequence[Measured] = (),
+        threads: int = 1,
     ) -> Measured:
         """Measure one rendition.
 
@@ -122,11 +125,14 @@ class Verifier:
             target, tolerance: VMAF the rendition should have; unless the options name a half
                 width, sampling ends as soon as it is sure whether it has it.
             others: earlier renditions of this title, whose scores help.
+            threads: processes that may compare parts of it side by side; VMAF of one stream
+                scales badly over threads.
 
         Raises:
             DeliveryError: the rendition and the source do not line up.
             ProcessError: ffmpeg failed.
         """
+        started = time.monotonic()
         frames = read_pictures(path).frames
         path = path.absolute()  # ffmpeg runs in a folder of its own
         asked = Question(HALF_WIDTH, target, tolerance)
@@ -139,7 +145,7 @@ class Verifier:
         while look < design.looks and not options.all_frames:
             spans = design.look(look)
             missing = [span for span in spans if span not in units]
-            units |= self._look(path, frames, missing, options, first=not units)
+            units |= self._look(path, frames, missing, options, threads, first=not units)
             values = np.array([units[span].mean for span in spans])
             found = estimate(
                 design, values, error_of(intervals), _beside(design, look, values, others)
@@ -148,13 +154,16 @@ class Verifier:
                 made = [units[span] for span in spans]
                 return Measured(
                     self._sampled(found, made),
+                    time.monotonic() - started,
                     look,
                     tuple(span.first for span in spans),
                     tuple(values.tolist()),
                 )
             intervals += 1
-            look = asked.next_look(look, found)
-        return Measured(self._exact(path, frames, options))
+            after = asked.next_look(look, found)
+            look = after if look == design.looks - 1 else min(after, design.looks - 1)
+        exact = self._exact(path, frames, options, threads)
+        return Measured(exact, time.monotonic() - started)
 
     @property
     def _opened(self) -> Title:
@@ -197,10 +206,10 @@ class Verifier:
 
     def frame_scores(self, path: Path) -> NDArray[np.float64]:
         """VMAF of every frame of a rendition."""
-        return self._compare_whole(path.absolute(), None)[0]
+        return self._compare_whole(path.absolute(), None, self._toolbox.threads)[0]
 
     def _compare_whole(
-        self, path: Path, measured: NDArray[np.bool_] | None
+        self, path: Path, measured: NDArray[np.bool_] | None, threads: int
     ) -> tuple[NDArray[np.float64], ExtraScores | None]:
         burst = None
         if measured is not None and not measured.all():
@@ -210,13 +219,13 @@ class Verifier:
             self._opened.video(pixel_format=commands.pixel_format(self._bit_depth)),
             measured,
             burst=burst,
-            threads=self._toolbox.threads,
+            threads=threads,
         )
 
-    def _exact(self, path: Path, frames: int, options: VerifyOptions) -> Verification:
+    def _exact(self, path: Path, frames: int, options: VerifyOptions, threads: int) -> Verification:
         title = self._opened
         measured = extra_metrics.bursts(frames, all_frames=options.full_quality)
-        scores, extra = self._compare_whole(path, measured)
+        scores, extra = self._compare_whole(path, measured, threads)
         if len(scores) != frames or extra is None:
             raise DeliveryError(f"{path.name}: VMAF compared {len(scores)} of {frames} frames")
         mean = float(scores.mean())
@@ -245,6 +254,7 @@ class Verifier:
         frames: int,
         spans: Sequence[Span],
         options: VerifyOptions,
+        threads: int,
         *,
         first: bool,
     ) -> dict[Span, _Unit]:
@@ -258,7 +268,7 @@ class Verifier:
         def measure(batch: Sequence[Span], reference: Path) -> list[_Unit]:
             return self._batch(path, batch, reference, [span in extra for span in batch], seek)
 
-        made = Parallel(n_jobs=min(self._toolbox.threads, len(batches)), backend="threading")(
+        made = Parallel(n_jobs=min(threads, len(batches)), backend="threading")(
             delayed(measure)(*pair) for pair in zip(batches, references, strict=True)
         )
         return {unit.span: unit for batch in made for unit in batch}
@@ -329,8 +339,12 @@ class Verifier:
         """
         extra = None
         if measured is not None and measured.any():
-            runs = None if burst or measured.all() else extra_metrics.runs(measured)
-            extra = commands.ExtraMetrics((VMAF_V1,), "extra.csv", "xpsnr.txt", runs, burst)
+            chosen = commands.in_bursts(burst) if burst else ""
+            if not burst and not measured.all():
+                size = commands.SCORED if single else 1
+                runs = [(size * i, size * end) for i, end in extra_metrics.runs(measured)]
+                chosen = commands.in_runs(runs)
+            extra = commands.ExtraMetrics((VMAF_V1,), "extra.csv", "xpsnr.txt", chosen)
         argv = commands.compare(
             self._toolbox.ffmpeg,
             distorted,
@@ -423,7 +437,7 @@ def verify_rendition(
             scratch=Path(scratch),
         ) as verifier,
     ):
-        return verifier.verify(path, options).verification
+        return verifier.verify(path, options, threads=toolbox.threads).verification
 
 
 def rendition_spans(path: Path, spans: Sequence[Span], rate: Fraction, *, seek: bool) -> Any:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +32,18 @@ from pertitle.encoder.title import Span
 
 Array = NDArray[np.float64]
 
-FIRST_UNITS = (32, 16)
+FIRST_UNITS = (32, 24, 16)
 """Strata of the first look, or fewer in short titles."""
 MAX_LOOKS = 8
-MAX_POWER = 1.0
-"""Of the growth of differences with distance: that of a random walk."""
+MOST_GROWTH = 0.75
+"""Share of the difference between neighbouring strata that may be put down to their distance."""
 GUARD = 1
 """Frames read on both sides of a unit and not counted: VMAF's motion feature looks at the
 neighbours of a frame (Li et al., "VMAF: the journey continues", 2018)."""
-ERROR = 0.05
-"""How often an interval may miss the mean, all looks together."""
-FIRST_ERROR = 0.4
-"""Share of it that the first look gets; every later one gets half of what is left."""
+ERRORS = (0.03, 0.018, 0.008)
+"""How often the interval that is told first, second ... may miss the mean, halved from there on.
+All together make 5 % where each is correlated with the next by 0.6, the root of how much of its
+variance the next one keeps: they are not independent, and their sum would be too strict."""
 SINGLE_PRICE = 1.5
 """A frame that is scored by itself, in frames of a comparison of all: its neighbours are decoded
 and scaled too (62 against 47 ms at a 1080p display, and the way to it)."""
@@ -100,6 +101,9 @@ class Question:
 class Design:
     """Where the units of every look are; the same seed gives the same places.
 
+    Units are drawn from all places of their strata and not from a grid: repeated and pulled-down
+    frames, and those between reference frames, recur every few frames, and so do their scores.
+
     Args:
         frames: length of the title.
         seed: of the random places.
@@ -114,47 +118,52 @@ class Design:
         self.length = length
         self._rng = np.random.default_rng(seed)
         self._unit = length + 2 * GUARD
-        # Frames are left over before and behind the units, so that any frame may be drawn.
-        self._count = max(0, frames - self._unit + 1) // self._unit
-        self._offset = int(self._rng.integers(self._unit)) + GUARD
+        self._room = max(0, frames - self._unit + 1)
         price = SINGLE_PRICE if length == 1 else self._unit
-        most = min(self._count, int(EXACT_SHARE * frames / price))
-        first = next((units for units in FIRST_UNITS if units <= most), 0)
-        self.looks = 0 if first == 0 else min(MAX_LOOKS, 1 + int(math.log2(most / first)))
+        # In a stratum of this length there is always a place that no neighbour overlaps.
+        most = min(self._room // (2 * self._unit - 1), int(EXACT_SHARE * frames / price))
+        self._first = next((units for units in FIRST_UNITS if units <= most), 0)
+        self.looks = 0
+        if self._first:
+            self.looks = min(MAX_LOOKS, 1 + int(math.log2(most / self._first)))
         self._places: list[NDArray[np.int64]] = []
-        self._first = first
 
     def look(self, number: int) -> tuple[Span, ...]:
         """All units of a look, numbered from 0, one a stratum in the order of the title."""
         while len(self._places) <= number:
             self._draw()
-        return tuple(
-            Span(self._offset + int(place) * self._unit, self.length)
-            for place in self._places[number]
-        )
+        return tuple(Span(GUARD + int(place), self.length) for place in self._places[number])
 
     def weights(self, strata: int) -> Array:
         """Share of the title in each of so many strata."""
-        return np.asarray(np.diff(self._borders(strata)) / self._count)
+        return np.asarray(np.diff(self._borders(strata)) / self._room)
 
     def _borders(self, strata: int) -> NDArray[np.int64]:
-        return np.asarray(np.arange(strata + 1) * self._count // strata, dtype=np.int64)
+        return np.asarray(np.arange(strata + 1) * self._room // strata, dtype=np.int64)
 
     def _draw(self) -> None:
         strata = self._first * 2 ** len(self._places)
         borders = self._borders(strata)
-        drawn = borders[:-1] + (self._rng.random(strata) * np.diff(borders)).astype(np.int64)
+        known = np.full(strata + 1, self._room + self._unit, dtype=np.int64)
         if self._places:
-            known = self._places[-1]
-            drawn[np.searchsorted(borders, known, side="right") - 1] = known
+            before = self._places[-1]
+            known[np.searchsorted(borders, before, side="right") - 1] = before
+        drawn = np.empty(strata, dtype=np.int64)
+        end = 0  # where the unit before this one leaves room
+        for i, (low, high) in enumerate(pairwise(borders)):
+            if known[i] < high:
+                drawn[i] = known[i]
+            else:
+                last = min(int(high), int(known[i + 1]) - self._unit + 1)
+                drawn[i] = self._rng.integers(max(int(low), end), last)
+            end = int(drawn[i]) + self._unit
         self._places.append(drawn)
 
 
 def error_of(interval: int) -> float:
     """How often the interval that is told first (0), second (1) ... may miss the mean."""
-    if interval == 0:
-        return ERROR * FIRST_ERROR
-    return ERROR * (1 - FIRST_ERROR) * 0.5**interval
+    last = len(ERRORS) - 1
+    return ERRORS[min(interval, last)] * 0.5 ** max(0, interval - last)
 
 
 def estimate(
@@ -195,10 +204,12 @@ def _variance(design: Design, values: Array) -> tuple[float, float]:
     """The variance of the mean of one unit a stratum, and its degrees of freedom.
 
     Units of neighbouring strata, a stratum apart on average, differ by more than two units of one
-    stratum do. By how much is told by how differences grow with distance: as a power of it, whose
-    exponent follows from units two strata apart. The variance within a stratum is the mean of that
-    variogram over all pairs of its places (Matheron, "Principles of geostatistics", 1963): with
-    exponent p, 2 / ((p + 1) (p + 2)) of the variogram at a stratum's length.
+    stratum do. By how much is told by how differences grow with distance: taken to be linear
+    beyond what any two frames differ by, it follows from units two strata apart. The variance
+    within a stratum is the mean of that variogram over all pairs of its places, where the growth
+    counts a third (Matheron, "Principles of geostatistics", 1963). Steady change grows faster and
+    would deceive, so no more than three quarters of the difference between neighbours is taken to
+    be growth.
 
     What is drawn from few without being put back says more (Cochran, section 2.6). The freedom is
     Satterthwaite's of squares with one degree each (their fourth moment is three times their
@@ -211,8 +222,8 @@ def _variance(design: Design, values: Array) -> tuple[float, float]:
     if fourth <= 0:
         return 0.0, 1.0
     near, far = float(squares.mean()) / 2, float(((values[2:] - values[:-2]) ** 2).mean()) / 2
-    power = min(MAX_POWER, max(0.0, math.log2(max(far / near, 1.0))))
-    within = near * 2 / ((power + 1) * (power + 2))
+    growth = min(MOST_GROWTH * near, max(0.0, far - near))
+    within = near - 2 / 3 * growth
     seen = len(values) * design.length / design.frames
     freedom = (3 * float(squares.sum()) ** 2 / fourth) / (1 + 2 * 0.5**2) - 2
     return within * float(weights @ weights) * (1 - seen), max(1.0, freedom)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from pertitle.encoder.sampling import GUARD, Design, Estimate, Question, error_of, estimate
 
@@ -26,7 +27,7 @@ def looked_at(scores: Scores, design: Design, look: int) -> Scores:
 
 
 @pytest.mark.parametrize("length", [1, 4])
-@pytest.mark.parametrize("frames", [200, 1441, 259_200])
+@pytest.mark.parametrize("frames", [400, 1441, 259_200])
 def test_a_look_has_a_unit_in_each_stratum_and_all_units_of_the_look_before(
     frames: int, length: int
 ) -> None:
@@ -58,14 +59,27 @@ def test_short_titles_are_compared_whole() -> None:
 
 
 def test_every_frame_counts_as_much_as_any_other() -> None:
-    counts = np.zeros(300)
-    for seed in range(2000):
-        design = Design(300, seed=seed)
+    counts = np.zeros(1200)
+    for seed in range(3000):
+        design = Design(1200, seed=seed)
         spans = design.look(0)
         counts[[span.first for span in spans]] += design.weights(len(spans))
-    inside = counts[3:-3] / 2000
-    assert inside.mean() == pytest.approx(1 / 300, rel=0.02)
-    assert np.abs(inside - inside.mean()).max() < 0.25 * inside.mean()
+    inside = counts[5:-5] / 3000
+    assert inside.mean() == pytest.approx(1 / 1200, rel=0.02)
+    # Less so at the borders of strata, where a unit of the next one may be in the way.
+    assert np.abs(inside - inside.mean()).max() < 0.5 * inside.mean()
+    assert inside.std() < 0.2 * inside.mean()
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 8])
+def test_scores_that_recur_every_few_frames_do_not_deceive(period: int) -> None:
+    """As of repeated frames, of pulled-down film and of the levels of a B-pyramid."""
+    scores = np.where(np.arange(900) % period == 0, 60.0, 90.0)
+    found = [estimate(Design(900, seed=s), looked_at(scores, Design(900, seed=s), 1), 0.05)
+             for s in range(300)]  # fmt: skip
+    held = [one.low <= scores.mean() <= one.high for one in found]
+    assert np.mean(held) > 0.9
+    assert np.mean([one.mean for one in found]) == pytest.approx(scores.mean(), abs=0.6)
 
 
 def test_equal_scores_leave_no_doubt() -> None:
@@ -75,8 +89,17 @@ def test_equal_scores_leave_no_doubt() -> None:
 
 
 def test_all_intervals_of_a_title_miss_one_in_twenty_together() -> None:
-    assert sum(error_of(i) for i in range(40)) == pytest.approx(0.05)
-    assert all(error_of(i) > error_of(i + 1) > 0 for i in range(8))
+    """Means of samples of which each is part of the next, so that they move together."""
+    errors = [error_of(i) for i in range(6)]
+    assert errors == sorted(errors, reverse=True)
+    rng = np.random.default_rng(1)
+    steps = rng.standard_normal((100_000, 6)) * np.array([1, 0.8, 0.8, 0.8, 0.8, 0.8])
+    told = np.zeros(len(steps))
+    missed = np.zeros(len(steps), dtype=bool)
+    for i, error in enumerate(errors):
+        told = 0.6 * told + steps[:, i]
+        missed |= np.abs(told) > norm.isf(error / 2)
+    assert missed.mean() == pytest.approx(0.05, abs=0.004)
 
 
 def test_it_ends_where_the_question_is_answered() -> None:
@@ -122,7 +145,7 @@ def test_the_interval_holds_the_mean_as_often_as_it_says(helped: bool) -> None:
         assert found is not None
         held.append(found[0].low <= scores.mean() <= found[0].high)
         cost.append(found[1])
-    assert 0.93 <= np.mean(held) <= 0.995
+    assert np.mean(held) >= 0.93
     assert np.mean(cost) < 130
 
 

@@ -229,7 +229,7 @@ class VerifyOptions:
     Attributes:
         all_frames: compare every frame, whatever the title's length.
         half_width: wanted half width of the 95 % interval of the mean, VMAF points; None for as
-            narrow as the question takes whether a rung is on its target, and 0.5 at most otherwise.
+            narrow as the question takes whether a rung is on its target, and 0.6 at most otherwise.
         min_window_vmaf: a rung meant to be better than this is encoded again while its worst
             window is below it; None for no floor.
         full_quality: measure VMAF v1, XPSNR and CAMBI on all compared frames instead of twelve.

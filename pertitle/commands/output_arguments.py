@@ -25,7 +25,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         type=number(0.05),
         default=usual.half_width,
         metavar="X",
-        help="half width of the 95 %% interval of VMAF (default: 0.5, or more where that tells"
+        help="half width of the 95 %% interval of VMAF (default: 0.6, or more where that tells"
         " whether a rung is on its target)",
     )
     group.add_argument(

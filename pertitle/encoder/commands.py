@@ -23,8 +23,8 @@ from pertitle.system.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}
 """The decoder too refuses large pictures: a header in mid-stream can ask for them."""
-MAX_TERMS = 100
-"""Of a sum in an expression: ffmpeg 9.0.2 takes 100 and refuses 101, out of memory as it says."""
+MAX_RUNS = 400
+"""Runs of frames in one expression, 10 kB of text: what grows with a title is cut into batches."""
 SCORED = 3
 """Frames that the score of one takes: itself and, for the motion feature, its neighbours."""
 SCALER = "bicubic"
@@ -260,12 +260,19 @@ def in_bursts(burst: tuple[int, int]) -> str:
 def in_runs(runs: Sequence[tuple[int, int]]) -> str:
     """The expression of some runs of frames, first and end (exclusive) of each.
 
+    It is a balanced tree: ffmpeg 9.0.2 refuses a plain sum of more than 100 terms, out of memory as
+    it says, because it nests them.
+
     Raises:
-        ValueError: more runs than ffmpeg takes; what grows with a title is cut into batches.
+        ValueError: more runs than one expression should hold.
     """
-    if len(runs) > MAX_TERMS:
+    if len(runs) > MAX_RUNS:
         raise ValueError(f"{len(runs)} runs of frames in one expression")
-    return "+".join(f"between(n,{first},{end - 1})" for first, end in runs)
+    if len(runs) == 1:
+        first, end = runs[0]
+        return f"between(n,{first},{end - 1})"
+    middle = len(runs) // 2
+    return f"({in_runs(runs[:middle])}+{in_runs(runs[middle:])})"
 
 
 def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:

@@ -34,7 +34,7 @@ from pertitle.records import Analysis, Size, Window
 from pertitle.results import Series, Verification
 from pertitle.system.tools import Toolbox
 
-HALF_WIDTH = 0.5
+HALF_WIDTH = 0.6
 """An interval this narrow is narrow enough, unless another width is asked for."""
 WORST_SECONDS = 1.0
 FLOOR_FRAMES = 4
@@ -261,7 +261,7 @@ class Verifier:
         """Some units of a rendition, which has so many frames."""
         extra = frozenset(_extra_units(spans, options) if first or options.full_quality else ())
         seek = SEEK_FRAMES * len(spans) < frames
-        step = SPANS_PER_PROCESS if seek else commands.MAX_TERMS
+        step = SPANS_PER_PROCESS if seek else commands.MAX_RUNS
         batches = [spans[i : i + step] for i in range(0, len(spans), step)]
         references = self._references_of(batches, frames)
 

@@ -11,7 +11,7 @@ import pytest
 from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
 from pertitle.codecs import codec_named
-from pertitle.encoder.commands import in_runs, measurable
+from pertitle.encoder.commands import MAX_RUNS, in_runs, measurable
 from pertitle.encoder.extra_metrics import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
@@ -277,10 +277,13 @@ def test_titles_of_thousands_of_frames_are_compared_whole(
     assert found.low == found.vmaf == found.high
 
 
-def test_an_expression_too_long_for_ffmpeg_is_never_built() -> None:
-    assert in_runs([(0, 4), (9, 10)]) == "between(n,0,3)+between(n,9,9)"
-    with pytest.raises(ValueError, match="101 runs"):
-        in_runs([(10 * i, 10 * i + 4) for i in range(101)])
+def test_ffmpeg_takes_the_longest_expression_that_is_built(toolbox: Toolbox) -> None:
+    runs = [(4 * i, 4 * i + 2) for i in range(MAX_RUNS)]
+    argv = [toolbox.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "color=s=16x16:r=25:d=64", "-vf",
+            f"select='{in_runs(runs)}'", "-f", "null", "-progress", "pipe:", "-"]  # fmt: skip
+    assert f"frame={2 * MAX_RUNS}\n" in toolbox.runner.run(argv).stdout
+    with pytest.raises(ValueError, match=f"{MAX_RUNS + 1} runs"):
+        in_runs([*runs, (9999, 10_000)])
 
 
 def test_displays_large_enough_are_left_alone() -> None:

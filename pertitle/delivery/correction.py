@@ -16,7 +16,7 @@ from pertitle.delivery.constraints import SLACK
 from pertitle.encoder.renditions import EncodedRung
 from pertitle.encoder.verification import Measured
 from pertitle.options import EncodeOptions
-from pertitle.records import LadderPlan, Rung
+from pertitle.records import LadderPlan, RatePoint, Rung
 from pertitle.results import Verification
 
 MAX_ATTEMPTS = 3
@@ -25,25 +25,6 @@ RATE_TOLERANCE = 0.05
 """An average bitrate that is asked for is held within this share of it."""
 RESPONSE = (0.4, 2.5)
 """A rung may answer a change of CRF by this much less or more than its plan believes."""
-
-
-INTERVAL = 2.2
-"""Standard deviations in half a verification's interval."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """A verified rung: where it was encoded, what came of it, and how sure that is.
-
-    Attributes:
-        deviation: standard deviation of the measured VMAF.
-    """
-
-    height: int
-    crf: float
-    kbps: float
-    vmaf: float
-    deviation: float
 
 
 class Aim(Enum):
@@ -68,7 +49,7 @@ class Track:
     Attributes:
         tolerance: VMAF points.
         floor: VMAF that the worst window should have.
-        lessons: what each attempt told.
+        measured: what each attempt came to.
         encode_seconds, verify_seconds: wall time of all attempts.
         lacked: by CRF in the order they were tried, what the encode fell short of its aim by:
             VMAF points or, of a bitrate, octaves. Below 0 it was better, or larger, than wanted.
@@ -82,7 +63,7 @@ class Track:
     lacked: dict[float, float] = field(default_factory=dict)
     best: tuple[EncodedRung, Verification] | None = None
     next: Rung | None = None
-    lessons: list[Lesson] = field(default_factory=list)
+    measured: list[RatePoint] = field(default_factory=list)
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
 
@@ -93,10 +74,7 @@ class Track:
         self.encode_seconds += encoded.seconds
         self.verify_seconds += measured.seconds
         rung = encoded.rung
-        deviation = (check.high - check.low) / 2 / INTERVAL
-        self.lessons.append(
-            Lesson(rung.height, rung.crf, encoded.average_kbps, check.vmaf, deviation)
-        )
+        self.measured.append(RatePoint(rung.height, rung.crf, encoded.average_kbps, check.vmaf))
         self.lacked[encoded.rung.crf] = self.shortfall(encoded, check)
         if self.best is None or self._miss(encoded, check) < self._miss(*self.best):
             self.best = encoded, check
@@ -266,6 +244,18 @@ def crf_at_share(ladder: LadderPlan, rung: Rung, share: float, crf_step: float) 
     wanted = read_curve(ladder, rung.height, "bitrate_kbps", rung.crf) + math.log2(share) + 1e-6
     small = [c for c in steps if read_curve(ladder, rung.height, "bitrate_kbps", c) <= wanted]
     return round(float(small[0] if small else steps[-1]), 4)
+
+
+def replanned(
+    ladder: LadderPlan, rung: Rung, *, crf_range: tuple[float, float], crf_step: float
+) -> Rung:
+    """A rung at the CRF that brings it to its VMAF by the plan's curves."""
+    if not any(point.height == rung.height for point in ladder.curves):
+        return rung
+    wanted = rung.vmaf - read_curve(ladder, rung.height, "vmaf", rung.crf)
+    crf = corrected_crf(ladder, rung, wanted=wanted, crf_range=crf_range, crf_step=crf_step)
+    kbps = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", crf)
+    return replace(rung, crf=crf, bitrate_kbps=kbps)
 
 
 def read_curve(ladder: LadderPlan, height: int, quantity: str, crf: float) -> float:

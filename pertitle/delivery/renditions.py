@@ -11,9 +11,9 @@ from joblib import Parallel, delayed
 import pertitle
 from pertitle import events
 from pertitle.codecs import Codec, codec_named, prepared
-from pertitle.delivery.correction import Aim, Track, at_half_rate, correction
+from pertitle.delivery.correction import Aim, Track, at_half_rate, correction, replanned
 from pertitle.delivery.job import Steps
-from pertitle.delivery.learning import replanned, taught
+from pertitle.delivery.planning import taught
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.verification import Measured, Verifier
 from pertitle.options import Options
@@ -110,7 +110,8 @@ def _bring_onto_target(
 
         return space.note(f"verified-{rung.path.stem}", key, Measured, verify)
 
-    learn = tracks[0].aim is Aim.QUALITY
+    # Rungs of half the frame rate show other pictures than those the plan is of.
+    learn = tracks[0].aim is Aim.QUALITY and not tracks[0].target.half_rate
     order = batches(len(tracks), learn=learn)
     with verifier:
         while pending := [track for track in tracks if track.next is not None]:
@@ -118,8 +119,8 @@ def _bring_onto_target(
             rungs = space.kept("rungs")
             found = _attempt(batch, analysis, options, toolbox, rungs, steps, codec, verified)
             done += found
-            lessons = [lesson for track in tracks for lesson in track.lessons]
-            known = taught(ladder, lessons) if learn else ladder
+            measured = [point for track in tracks for point in track.measured]
+            known = taught(analysis, ladder, measured, options) if learn else ladder
             for track in pending:
                 if track.attempts:
                     track.next = correction(track, known, codec)

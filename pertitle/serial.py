@@ -11,9 +11,11 @@ import dataclasses
 import json
 import math
 import os
+import re
 import tempfile
 import types
 import typing
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,6 +41,8 @@ def to_json(value: object) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, float):
         return round(value, 6)
+    if isinstance(value, StrEnum):
+        return value.value
     return value
 
 
@@ -107,6 +111,10 @@ def _build_scalar(kind: Any, data: object, where: str) -> object:
     if kind in (str, bool):
         return _expect(data, kind, where)
     text = _expect(data, str, where)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if text not in {member.value for member in kind}:
+            raise ModelError(f"{where}: {text[:40]!r} is none of {', '.join(kind)}")
+        return kind(text)
     if kind is Path:
         if "\0" in text:
             raise ModelError(f"{where}: not a path")
@@ -145,7 +153,7 @@ def write_text(path: Path, text: str) -> None:
     """Replace a file so that after a crash it is either the old one or the new one, whole."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -184,6 +192,19 @@ def sync_tree(folder: Path) -> None:
             sync_file(path)
 
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes in file names that are not UTF-8 (PEP 383); UTF-8 has none."""
+
+
+def dumps(data: object, indent: int | None = None) -> str:
+    """JSON text of a record or plain data that can be written as UTF-8, whatever names it holds.
+
+    Lone surrogates become JSON escapes, so that a path is read back as it was.
+    """
+    text = json.dumps(to_json(data), indent=indent, ensure_ascii=False)
+    return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def write_json(path: Path, data: object) -> None:
     """Write a record or plain data as JSON, atomically."""
-    write_text(path, json.dumps(to_json(data), indent=1, ensure_ascii=False) + "\n")
+    write_text(path, dumps(data, indent=1) + "\n")

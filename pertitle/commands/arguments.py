@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import FULL_HD, Size
-from pertitle.serial import write_json
+from pertitle.serial import dumps, write_json
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -275,8 +273,7 @@ def probe_counts(text: str) -> tuple[int, ...]:
 
 def write_json_file(target: str, data: object) -> None:
     if target == "-":
-        json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
+        print(dumps(data, indent=1))
         return
     try:
         write_json(Path(target).absolute(), data)

@@ -20,7 +20,7 @@ from pertitle.encoder.package.storyboard import Storyboard, make_bif, make_story
 from pertitle.encoder.package.subtitles import SubtitleRendition, extract_subtitles
 from pertitle.options import Options
 from pertitle.records import TitlePlan
-from pertitle.results import AudioRendition, Package, Rendition
+from pertitle.results import AudioRendition, Package, Rendition, SoundTracks, Stage
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
 
@@ -68,15 +68,24 @@ def deliver(
         renditions = _without_dominated(renditions, steps)
     analysis = plan.analysis
     frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
-    with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
-        audio = space.remember(
-            "audio",
-            key_of(basis, frames, options.audio),
-            tuple[AudioRendition, ...],
-            lambda folder: encode_audio(
-                toolbox, analysis, frames=frames, folder=folder, options=options.audio
-            ),
-        )
+    with steps.stage(Stage.AUDIO, float(len(analysis.source.audio)), "tracks"):
+
+        def sound(folder: Path) -> SoundTracks:
+            dropped: list[str] = []
+            kept = encode_audio(
+                toolbox,
+                analysis,
+                frames=frames,
+                folder=folder,
+                options=options.audio,
+                on_dropped=dropped.append,
+            )
+            return SoundTracks(kept, tuple(dropped))
+
+        tracks = space.remember("audio", key_of(basis, frames, options.audio), SoundTracks, sound)
+        audio = tracks.kept
+        for note in tracks.dropped:
+            steps.emit(events.Notice(steps.name, note))
         for track in audio:
             for remark in track.remarks:
                 message = f"sound track {track.source_index}: {remark}"
@@ -128,7 +137,7 @@ def deliver(
     encode = options.encode
     cut = encode.segment_seconds, encode.segments, encode.single_file
     key = key_of(basis, parts, audio, subtitles, cut, options.bif)
-    with steps.stage("packaging"):
+    with steps.stage(Stage.PACKAGING):
         finished = space.remember("package", key, Package, packaged)
     staged = space.work / "package"
     marks = {finished.hls_master, finished.dash_manifest}

@@ -144,7 +144,8 @@ def _run(
     large = threading.Semaphore(large_titles_at_once())
     cache = cache_for(options)
     with locked(out):
-        emit(events.BatchStarted(tuple(t.name for t in titles), tuple(map(_size, titles))))
+        names, sizes = tuple(t.name for t in titles), tuple(map(_size, titles))
+        emit(events.BatchStarted(names, sizes, options.encode.codecs))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))

@@ -10,7 +10,7 @@ from pertitle.delivery.job import Work
 from pertitle.delivery.title import deliver_title
 from pertitle.errors import Cancelled, PertitleError, ProcessError
 from pertitle.records import TitlePlan
-from pertitle.results import TitleFailure, TitleResult
+from pertitle.results import Stage, TitleFailure, TitleResult
 from pertitle.serial import write_text
 from pertitle.storage.bucket import Store
 from pertitle.storage.inputs import Title
@@ -31,7 +31,8 @@ def guarded(
     except Cancelled:
         return None  # the batch raises when all workers have let go
     except Exception as error:
-        failure = _failure(title, error)
+        first = Stage.FETCHING if title.url else Stage.ANALYSIS
+        failure = _failure(title, error, work.begun[-1] if work.begun else first)
         _write_failure_log(out / title.name, failure, error)
         if store is not None:
             store.tell(out / title.name / "error.log")
@@ -39,7 +40,7 @@ def guarded(
         return failure
 
 
-def _failure(title: Title, error: Exception) -> TitleFailure:
+def _failure(title: Title, error: Exception, stage: Stage) -> TitleFailure:
     message = str(error)
     if isinstance(error, OSError) and not isinstance(error, PertitleError):
         message = f"{error.strerror or error}: {error.filename or title.path.name}"
@@ -51,7 +52,7 @@ def _failure(title: Title, error: Exception) -> TitleFailure:
         name=title.name,
         path=title.path,
         message=" ".join(message.split()),
-        stage=getattr(error, "stage", "fetching" if title.url else "analysis"),
+        stage=stage,
         command=failed.command if isinstance(failed, ProcessError) and ran else "",
         log_tail=failed.stderr_tail if isinstance(failed, ProcessError) and ran else "",
     )

@@ -16,8 +16,9 @@ from pertitle.analysis.analysing import analyse
 from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepared
 from pertitle.delivery.constraints import fit_size
 from pertitle.delivery.job import Work, cache_for, toolbox_for
+from pertitle.delivery.steady import even, under_its_name
 from pertitle.encoder.prober import DigestProber
-from pertitle.errors import ModelError, UsageError
+from pertitle.errors import DecoderCrash, ModelError, UsageError
 from pertitle.events import OnEvent, ignore, logged
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.delivered import learn_from_rungs
@@ -26,7 +27,7 @@ from pertitle.ladder.plan import plan_ladder
 from pertitle.ladder.surface import SurfaceModel
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, RatePoint, Rung, TitlePlan
-from pertitle.results import Thumbnail
+from pertitle.results import Stage, Thumbnail
 from pertitle.serial import from_json, to_json
 from pertitle.storage.inputs import folder_name
 from pertitle.storage.workspace import FORMAT, fingerprint, key_of
@@ -54,13 +55,33 @@ def _toolbox(options: Options, stop: Stop | None) -> Toolbox:
 
 def analyse_title(path: Path, options: Options, *, stop: Stop | None = None) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
-    encode = options.encode
+    toolbox = _toolbox(options, stop)
+    with even(path, toolbox) as readable:
+        analysis = _measured(readable, options, toolbox)
+        return analysis if readable is path else under_its_name(analysis, path)
+
+
+def _measured(
+    path: Path,
+    options: Options,
+    toolbox: Toolbox,
+    on_progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Analyse in a child process; without the sound, where its headers kill the decoder."""
     arguments = {
         "path_or_source": path.absolute(),
-        "segment_seconds": encode.segment_seconds,
-        "crop": encode.crop,
+        "segment_seconds": options.encode.segment_seconds,
+        "crop": options.encode.crop,
+        "ffmpeg": toolbox.ffmpeg,
     }
-    return isolated(_toolbox(options, stop), analyse, arguments, name=path.name)
+    try:
+        return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+    except DecoderCrash as crash:
+        try:
+            arguments["sound"] = False
+            return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+        except DecoderCrash:
+            raise crash from None
 
 
 def plan_title(
@@ -70,24 +91,30 @@ def plan_title(
     stop = stop or Stop()
     toolbox, cache = toolbox_for(options, stop), cache_for(options)
     name, tell = folder_name(path.stem), logged(on_event)
-    return plan_in(path, Work(name, options, toolbox, tell, stop, cache))
+    with even(path, toolbox) as readable:
+        plan = plan_in(readable, Work(name, options, toolbox, tell, stop, cache))
+        if readable is path:
+            return plan
+        return replace(plan, analysis=under_its_name(plan.analysis, path))
 
 
 def thumbnails_of(
     path: Path, folder: Path, options: Options, *, stop: Stop | None = None
 ) -> tuple[Thumbnail, ...]:
     """Write candidate thumbnails of a title into a folder. See :func:`pertitle.thumbs`."""
-    analysis = analyse_title(path, options, stop=stop)
+    toolbox = _toolbox(options, stop)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    return isolated(
-        _toolbox(options, stop),
-        make_thumbnails,
-        thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
-        name=path.name,
-    )
+    with even(path, toolbox) as readable:
+        analysis = _measured(readable, options, toolbox)
+        return isolated(
+            toolbox,
+            make_thumbnails,
+            thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
+            name=path.name,
+        )
 
 
 def thumbnail_arguments(
@@ -113,7 +140,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         scratch: folder for the digest, lossless and hence large; None for the system's own.
     """
     started = time.monotonic()
-    with work.stage("analysis", 1.0):
+    with work.stage(Stage.ANALYSIS, 1.0):
         analysis, mark = _analysis(path, work)
     analysed = time.monotonic()
     work.emit(events.Analysed(work.name, analysis))
@@ -121,7 +148,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         work.emit(events.Notice(work.name, warning.message))
     codecs = by_reach(work.options.encode.codecs)
     done: list[Probe] = []
-    with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
+    with work.stage(Stage.PROBING, float(work.options.ladder.max_probes * len(codecs)), "probes"):
         ladders = [_ladder(analysis, mark, codec, work, done, scratch) for codec in codecs]
     ladders = _as_wished(analysis, ladders, work.options)
     ended = time.monotonic()
@@ -188,13 +215,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
-    analysis = isolated(
-        work.toolbox,
-        analyse,
-        {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
-        name=path.name,
-        on_progress=work.progress("analysis"),
-    )
+    analysis = _measured(path, work.options, work.toolbox, work.progress(Stage.ANALYSIS))
     work.cache.put(key, analysis)
     return analysis, key
 
@@ -217,7 +238,7 @@ def _ladder(
     def on_probe(probe: Probe) -> None:
         done.append(probe)
         work.emit(events.Probed(work.name, probe, codec.name))
-        work.progress("probing")(float(len(done)))
+        work.progress(Stage.PROBING)(float(len(done)))
 
     def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
         ladder = plan_ladder(

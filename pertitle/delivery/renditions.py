@@ -18,7 +18,7 @@ from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.verification import Measured, Verifier
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan
-from pertitle.results import Rendition
+from pertitle.results import Rendition, Stage
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
 
@@ -164,7 +164,7 @@ def _attempt(
     if len(lines) > 3:
         heights = f"{len(lines)} rungs, {lines[0]}p to {lines[-1]}p"
     heights = f"{codec.name} {heights}" if len(options.encode.codecs) > 1 else heights
-    with steps.stage("encoding", 1.0):
+    with steps.stage(Stage.ENCODING, float(len(lines)), "rungs", codec.name):
         encoded = encode_renditions(
             toolbox,
             analysis,
@@ -176,10 +176,10 @@ def _attempt(
             buffer_seconds=options.encode.bufsize_ratio,
             two_pass=options.encode.two_pass and codec.two_pass,
             folder=folder,
-            on_progress=lambda share: steps.report("encoding", share, heights),
+            on_progress=lambda share: steps.report(Stage.ENCODING, share * len(lines), heights),
         )
     found = []
-    with steps.stage("verification", float(len(encoded)), "rungs"):
+    with steps.stage(Stage.VERIFICATION, float(len(encoded)), "rungs", codec.name):
         jobs = min(toolbox.threads, len(encoded))
         checks = Parallel(n_jobs=jobs, backend="threading", return_as="generator")(
             delayed(check)(track, rung, max(1, toolbox.threads // jobs))
@@ -188,8 +188,11 @@ def _attempt(
         for i, (track, rung, measured) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.add(rung, measured)
             found.append(measured)
-            told = f"{rung.rung.height}p VMAF {measured.verification.vmaf:.1f}"
-            steps.report("verification", i + 1.0, told)
+            steps.report(Stage.VERIFICATION, i + 1.0)
+            vmaf = measured.verification.vmaf
+            steps.emit(
+                events.RungVerified(steps.name, codec.name, rung.rung, rung.average_kbps, vmaf)
+            )
     return found
 
 

@@ -12,11 +12,12 @@ from pertitle import events
 from pertitle.delivery.assembly import Delivery, deliver
 from pertitle.delivery.job import Recorder, Work
 from pertitle.delivery.planning import plan_in, thumbnail_arguments
+from pertitle.delivery.steady import copied_evenly, has_own_clock, under_its_name
 from pertitle.errors import PertitleError
 from pertitle.records import TitlePlan
 from pertitle.report.preview import write_preview
 from pertitle.report.title import write_title_report
-from pertitle.results import RESULT_VERSION, Thumbnail, TitleResult
+from pertitle.results import RESULT_VERSION, Stage, Thumbnail, TitleResult
 from pertitle.serial import to_json, write_json
 from pertitle.storage import remote
 from pertitle.storage.bucket import Store
@@ -84,10 +85,13 @@ def deliver_title(
         space.withdraw()  # what a killed run had in place would be uploaded with the rest
     if changed.keys() != {"preview"}:  # which takes nothing from the source
         title = _fetched(title, space, work)
+    named = title.path
+    if changed.keys() != {"preview"}:
+        title = _evened(title, space, work)
     if earlier is not None and EXTRAS.issuperset(changed):
         result = _with_extras(title, earlier, changed, space, work)
     else:
-        result = _delivered(title, inputs, given, space, work)
+        result = _delivered(title, named, inputs, given, space, work)
     document = {"version": RESULT_VERSION, "inputs": inputs, **to_json(result)}
     write_json(space.folder / "result.json", document)
     (space.folder / "error.log").unlink(missing_ok=True)
@@ -106,33 +110,60 @@ def _fetched(title: Title, space: Workspace, work: Work) -> Title:
 
     def make(folder: Path) -> str:
         name = f"{title.name}{title.path.suffix[:16]}"
-        remote.fetch(title.url, folder / name, work.progress("fetching"))
+        remote.fetch(title.url, folder / name, work.progress(Stage.FETCHING))
         return name
 
-    with work.stage("fetching", 1.0):
+    with work.stage(Stage.FETCHING, 1.0):
         key = key_of(title.url, remote.version_of(title.url))
         name = space.remember("source", key, str, make)
     return replace(title, path=space.work / "source" / name)
 
 
+def _evened(title: Title, space: Workspace, work: Work) -> Title:
+    """The title with a copy for its source, where the source's clock jumps."""
+    if not has_own_clock(title.path):
+        return title
+
+    def make(folder: Path) -> str:
+        copy = copied_evenly(title.path, folder, work.toolbox)
+        return copy.name if copy is not None else ""
+
+    name = space.remember("even", key_of(fingerprint(title.path)), str, make)
+    if not name:
+        return title
+    work.emit(events.Notice(title.name, "its clock jumps; it is read from a copy with an even one"))
+    return replace(title, path=space.work / "even" / name)
+
+
 def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
     """Upload a finished title and remove it here."""
-    with work.stage("uploading", 1.0):
-        store.upload(space, work.stop.check, work.progress("uploading"))
+    with work.stage(Stage.UPLOADING, 1.0):
+        store.upload(space, work.stop.check, work.progress(Stage.UPLOADING))
     if not keep_work:
         shutil.rmtree(space.folder)
 
 
 def _delivered(
-    title: Title, inputs: dict[str, Any], given: TitlePlan | None, space: Workspace, work: Work
+    title: Title,
+    named: Path,
+    inputs: dict[str, Any],
+    given: TitlePlan | None,
+    space: Workspace,
+    work: Work,
 ) -> TitleResult:
-    """Make a title; everything but ``result.json`` is in place in the end."""
-    plan = given or _resumed_plan(title, inputs, space, work)
+    """Make a title; everything but ``result.json`` is in place in the end.
+
+    Args:
+        named: the source as results name it, where the title is read from a copy.
+    """
+    plan = _read_from(given or _resumed_plan(title, inputs, space, work), title.path)
     recorder = work.toolbox.runner
     assert isinstance(recorder, Recorder)
     with work.turn(plan.analysis.source.size.height):
         delivery = deliver(plan, work.options, work.toolbox, space, work)
     thumbnails = _thumbnails(title, plan, inputs, space, work)
+    if title.path != named:
+        plan = replace(plan, analysis=under_its_name(plan.analysis, named))
     result = _result(title, plan, delivery, thumbnails, recorder.commands, work.seconds)
     space.retract()
     space.publish(space.work, ["thumbnails"])
@@ -142,13 +173,20 @@ def _delivered(
     return result
 
 
+def _read_from(plan: TitlePlan, path: Path) -> TitlePlan:
+    """The plan of a source that lies there."""
+    source = replace(plan.analysis.source, path=path)
+    return replace(plan, analysis=replace(plan.analysis, source=source))
+
+
 def _with_extras(
     title: Title, earlier: Earlier, changed: dict[str, str], space: Workspace, work: Work
 ) -> TitleResult:
     """A delivered title with other thumbnails or another preview page."""
     result = earlier.result
     if changed.keys() - {"preview"}:
-        thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
+        plan = _read_from(result.plan, title.path)
+        thumbnails = _thumbnails(title, plan, earlier.inputs, space, work)
         (space.folder / "result.json").unlink(missing_ok=True)
         space.publish(space.work, ["thumbnails"])
         result = replace(result, thumbnails=thumbnails)
@@ -169,12 +207,12 @@ def _thumbnails(
             make_thumbnails,
             thumbnail_arguments(plan.analysis, folder, title.name, options),
             name=title.path.name,
-            on_progress=work.progress("thumbnails"),
+            on_progress=work.progress(Stage.THUMBNAILS),
         )
 
     wanted = (options.thumbnails, options.pictures)
     key = key_of(inputs["source"], inputs["pertitle"], wanted, plan.analysis.shots)
-    with work.stage("thumbnails", 1.0):
+    with work.stage(Stage.THUMBNAILS, 1.0):
         return space.remember("thumbnails", key, tuple[Thumbnail, ...], make)
 
 
@@ -195,8 +233,7 @@ def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: 
         except PertitleError:
             saved.unlink()
         else:
-            source = replace(plan.analysis.source, path=title.path)
-            plan = replace(plan, analysis=replace(plan.analysis, source=source))
+            plan = _read_from(plan, title.path)
             work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
             return plan
     plan = plan_in(title.path, work, space.staged("digest"))

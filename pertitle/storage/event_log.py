@@ -6,7 +6,6 @@ class name in :mod:`pertitle.events`) and that event's fields. docs/events.md do
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from typing import Self
 
 from pertitle.errors import UsageError
 from pertitle.events import Event
-from pertitle.serial import to_json
+from pertitle.serial import dumps, to_json
 
 VERSION = 1
 
@@ -46,5 +45,5 @@ class EventLog:
     def handle(self, event: Event) -> None:
         """Write one event."""
         record = {"version": VERSION, "time": time.time(), "event": type(event).__name__}
-        self._file.write(json.dumps({**record, **to_json(event)}, ensure_ascii=False) + "\n")
+        self._file.write(dumps({**record, **to_json(event)}) + "\n")
         self._file.flush()

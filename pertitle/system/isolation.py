@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from pertitle import errors
 from pertitle.errors import (
+    DecoderCrash,
     ModelError,
     PertitleError,
     ProcessError,
@@ -30,6 +31,7 @@ from pertitle.errors import (
     SourceError,
 )
 from pertitle.serial import from_json, read_json, to_json, write_json
+from pertitle.system.process import CRASHES
 from pertitle.system.tools import Toolbox
 
 T = TypeVar("T")
@@ -98,9 +100,9 @@ def isolated(
             ) from error
         except ProcessError as error:
             if error.returncode < 0:
-                raise SourceError(
-                    f"{name}: the decoder crashed (signal {-error.returncode})"
-                ) from error
+                kind = DecoderCrash if -error.returncode in CRASHES else SourceError
+                message = f"{name}: the decoder crashed (signal {-error.returncode})"
+                raise kind(message) from error
             raise
         answer = read_json(Path(folder) / "result.json")
     if "error" in answer:

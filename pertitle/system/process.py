@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,9 @@ GRACE_SECONDS = 1.0
 """Time a child gets between SIGTERM and SIGKILL."""
 
 LineHandler = Callable[[str], None]
+
+CRASHES = frozenset({signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV})
+"""Signals by which a program that met damaged data ends itself; others come from outside."""
 
 
 @dataclass(frozen=True)

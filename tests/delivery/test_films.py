@@ -13,7 +13,7 @@ from pertitle import events
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import Size
 from pertitle.report.title import title_page
-from pertitle.results import TitleResult
+from pertitle.results import Stage, TitleResult
 from pertitle.terminal.lines import spent_words
 from tests.conftest import MakeClip
 
@@ -63,8 +63,8 @@ def test_rungs_are_made_in_groups_that_learn(delivered: tuple[TitleResult, list[
     result, heard = delivered
     assert all(one.on_target or one.attempts > 1 for one in result.renditions)
     stages = Counter(e.stage for e in heard if isinstance(e, events.StageStarted))
-    assert 1 < stages["encoding"] <= 5
-    assert stages["encoding"] == stages["verification"]
+    assert 1 < stages[Stage.ENCODING] <= 5
+    assert stages[Stage.ENCODING] == stages[Stage.VERIFICATION]
 
 
 def test_where_the_time_went_is_told(delivered: tuple[TitleResult, list[object]]) -> None:

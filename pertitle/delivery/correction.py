@@ -247,12 +247,24 @@ def crf_at_share(ladder: LadderPlan, rung: Rung, share: float, crf_step: float) 
 
 
 def replanned(
-    ladder: LadderPlan, rung: Rung, *, crf_range: tuple[float, float], crf_step: float
+    ladder: LadderPlan,
+    rung: Rung,
+    *,
+    room: float,
+    crf_range: tuple[float, float],
+    crf_step: float,
 ) -> Rung:
-    """A rung at the CRF that brings it to its VMAF by the plan's curves."""
+    """A rung at the CRF that brings it to its VMAF by the plan's curves.
+
+    Args:
+        room: VMAF points that it may miss it by as it is, so that small changes of the belief do
+            not bring neighbours out of order.
+    """
     if not any(point.height == rung.height for point in ladder.curves):
         return rung
     wanted = rung.vmaf - read_curve(ladder, rung.height, "vmaf", rung.crf)
+    if abs(wanted) <= room:
+        return rung
     crf = corrected_crf(ladder, rung, wanted=wanted, crf_range=crf_range, crf_step=crf_step)
     kbps = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", crf)
     return replace(rung, crf=crf, bitrate_kbps=kbps)

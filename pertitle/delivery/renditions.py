@@ -24,6 +24,8 @@ from pertitle.system.tools import Toolbox
 
 TOP_SHARE = 0.5
 """The top rung is held to this share of the tolerance: it is what most viewers watch."""
+REPLAN_SHARE = 0.25
+"""A rung that is expected to miss its target by this share of the tolerance is planned anew."""
 LEARNING_RUNGS = 4
 """Ladders of fewer rungs are made at once."""
 
@@ -127,7 +129,8 @@ def _bring_onto_target(
                 elif known is not ladder and track.next is not None:
                     track.next = replanned(
                         known,
-                        replace(track.target, bitrate_kbps=track.next.bitrate_kbps),
+                        track.target,
+                        room=REPLAN_SHARE * track.tolerance,
                         crf_range=codec.crf_range,
                         crf_step=codec.crf_step,
                     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import pertitle
 from pertitle import events
 from pertitle.delivery.constraints import undominated
 from pertitle.delivery.job import Steps
@@ -23,6 +22,7 @@ from pertitle.records import TitlePlan
 from pertitle.results import AudioRendition, Package, Rendition, SoundTracks, Stage
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
+from pertitle.version import __version__
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def deliver(
     stat = plan.analysis.source.path.stat()
     basis = key_of(
         FORMAT,
-        pertitle.__version__,
+        __version__,
         toolbox.version,
         space.folder,  # records hold absolute paths
         plan.analysis.source,

@@ -10,7 +10,6 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import pertitle
 from pertitle import events
 from pertitle.analysis.analysing import analyse
 from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepared
@@ -37,6 +36,7 @@ from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox, find_toolbox
 from pertitle.thumbnails.making import make_thumbnails
 from pertitle.thumbnails.renditions import SHAPES
+from pertitle.version import __version__
 
 HALF_RATE_SHARE = 0.7
 """Bits that every other picture takes, of those of all pictures that look as good."""
@@ -206,7 +206,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
     segment, crop = work.options.encode.segment_seconds, work.options.encode.crop
     mark = fingerprint(path, whole=work.options.whole_digest)
-    key = key_of("analysis", FORMAT, pertitle.__version__, mark, segment, crop)
+    key = key_of("analysis", FORMAT, __version__, mark, segment, crop)
     known = work.cache.get(key)
     if known is not None:
         try:

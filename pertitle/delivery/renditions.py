@@ -8,7 +8,6 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-import pertitle
 from pertitle import events
 from pertitle.codecs import Codec, codec_named, prepared
 from pertitle.delivery.correction import Aim, Track, at_half_rate, correction, replanned
@@ -21,6 +20,7 @@ from pertitle.records import Analysis, LadderPlan
 from pertitle.results import Rendition, Stage
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
+from pertitle.version import __version__
 
 TOP_SHARE = 0.5
 """The top rung is held to this share of the tolerance: it is what most viewers watch."""
@@ -95,7 +95,7 @@ def _bring_onto_target(
 
     def verified(track: Track, rung: EncodedRung, threads: int) -> Measured:
         stat = rung.path.stat()
-        basis = (stat.st_size, stat.st_mtime_ns, pertitle.__version__, FORMAT, toolbox.version)
+        basis = (stat.st_size, stat.st_mtime_ns, __version__, FORMAT, toolbox.version)
         asked = (track.target.vmaf, track.tolerance) if track.aim is Aim.QUALITY else ()
         helped = [one.verification.vmaf for one in done]
         key = key_of(*basis, ladder.quality_model, ladder.display, options.verify, asked, helped)

@@ -1,10 +1,9 @@
-"""``pertitle run`` and ``pertitle encode``: the commands that deliver titles."""
+"""``pertitle run``: deliver titles."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from pertitle.commands.arguments import (
     whole,
     write_json_file,
 )
+from pertitle.commands.delivering import add_nice, add_out, how_to_resume
 from pertitle.commands.output_arguments import add_output_options, outputs_of
 from pertitle.commands.parser import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
-from pertitle.errors import Cancelled
 from pertitle.events import Event
-from pertitle.options import Options
 
 
-def add_run(commands: Any) -> None:
+def add(commands: Any) -> None:
     parser = commands.add_parser(
         "run",
         help="deliver per-title ladders of files and folders",
@@ -40,7 +38,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument(
         "videos", nargs="+", metavar="VIDEO", help="file, folder or glob pattern, also s3://..."
     )
-    _add_out(parser)
+    add_out(parser)
     parser.add_argument("-j", "--jobs", type=whole(1), help="titles at a time (default: by cores)")
     parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
     parser.add_argument(
@@ -65,10 +63,10 @@ def add_run(commands: Any) -> None:
     add_encode_options(parser)
     add_output_options(parser)
     add_general(parser)
-    parser.set_defaults(handler=_run)
+    parser.set_defaults(handler=run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
     from pertitle.serial import to_json
     from pertitle.storage.event_log import EventLog
@@ -94,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> int:
             for handle in handlers:
                 handle(event)
 
-        with _how_to_resume(view):
+        with how_to_resume(view):
             batch = pipeline.run_batch(
                 arguments.videos,
                 arguments.out,
@@ -105,81 +103,6 @@ def _run(arguments: argparse.Namespace) -> int:
                 keep_work=arguments.keep_work,
                 scheduler=arguments.scheduler,
             )
-    if arguments.json:
-        write_json_file(arguments.json, to_json(batch))
-    return EXIT_OK if batch.ok else EXIT_FAILED
-
-
-@contextmanager
-def _how_to_resume(view: Any) -> Iterator[None]:
-    try:
-        yield
-    except Cancelled:
-        view.say("Stopped. Run the same command again to continue where it left off.")
-        raise
-
-
-def add_encode(commands: Any) -> None:
-    parser = commands.add_parser(
-        "encode",
-        help="deliver a plan",
-        description="Encode, verify and package the ladder of a plan file from `pertitle plan"
-        " --json`. The source is found at the path in the plan unless --source names another.",
-        epilog=examples(
-            "pertitle plan film.mp4 --json plan.json", "pertitle encode plan.json -o out"
-        ),
-    )
-    parser.add_argument("plan", type=Path, metavar="PLAN", help="a plan file")
-    _add_out(parser)
-    parser.add_argument("--source", type=Path, help="the video, if it moved since the plan")
-    parser.add_argument("--keep-work", action="store_true", help="keep intermediate files")
-    add_nice(parser)
-    add_output_options(parser)
-    add_general(parser)
-    parser.set_defaults(handler=_encode)
-
-
-def _add_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--out", required=True, help="output folder, also s3://bucket/folder")
-    parser.add_argument(
-        "--scratch",
-        type=Path,
-        metavar="DIR",
-        help="where titles for an s3:// output are made (default: in the cache folder)",
-    )
-
-
-def add_nice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--nice", type=whole(0), default=0, metavar="N", help="nice level added to all encodes"
-    )
-
-
-def _encode(arguments: argparse.Namespace) -> int:
-    from pertitle.delivery import batch as pipeline
-    from pertitle.serial import to_json
-    from pertitle.system.stop import Stop
-    from pertitle.terminal.view import view_for
-
-    stop = Stop()
-    stop_on_signals(stop)
-    view = view_for(arguments.quiet, arguments.verbose)
-    with view, _how_to_resume(view):
-        batch = pipeline.encode_plan(
-            arguments.plan,
-            arguments.out,
-            source=arguments.source,
-            chosen=Options(
-                ffmpeg=arguments.ffmpeg,
-                threads=arguments.threads,
-                nice=arguments.nice,
-                scratch=arguments.scratch,
-                **outputs_of(arguments),
-            ),
-            on_event=view.handle,
-            stop=stop,
-            keep_work=arguments.keep_work,
-        )
     if arguments.json:
         write_json_file(arguments.json, to_json(batch))
     return EXIT_OK if batch.ok else EXIT_FAILED

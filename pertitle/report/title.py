@@ -8,6 +8,7 @@ from pertitle import words
 from pertitle.analysis.corpus_place import place_features
 from pertitle.records import Rung
 from pertitle.report import curves, page, saving, source, timeline
+from pertitle.report.codecs import codec_section
 from pertitle.report.features import feature_section
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
@@ -50,6 +51,7 @@ def title_page(result: TitleResult, thumbnails_folder: Path | None) -> str:
             "main",
             page.cards(_cards(result, subjects[0].comparison)),
             source.warnings(result.plan.analysis, ladders),
+            codec_section(result),
             [
                 _ladder_sections(view, subject, alone=len(ladders) == 1, first=i == 0)
                 for i, (view, subject) in enumerate(zip(views, subjects, strict=True))

@@ -306,13 +306,29 @@ def _making_section(result: TitleResult) -> Markup | None:
     if not (result.seconds or result.plan.probes or result.commands):
         return None
     longest = max(result.seconds.values(), default=0.0) or 1.0
+    length = result.plan.analysis.source.duration
     stages: list[list[object]] = [
         [
             stage,
             tag("span", tag("span", style=f"width:{100 * spent / longest:.1f}%"), class_="bar"),
             words.seconds(spent),
+            words.times(spent, length),
         ]
         for stage, spent in result.seconds.items()
+    ]
+    rungs: list[list[object]] = [
+        [
+            f"{words.codec(done.codec)} {done.rung.height}p",
+            f"{done.rung.crf:g}",
+            f"{done.attempts}",
+            words.seconds(done.encode_seconds),
+            words.times(done.encode_seconds, length),
+            words.seconds(done.verify_seconds),
+            words.times(done.verify_seconds, length),
+            f"{done.verification.frames}",
+        ]
+        for done in result.renditions
+        if done.encode_seconds or done.verify_seconds
     ]
     probes: list[list[object]] = [
         [f"{words.codec(ladder.codec)} {p.height}p", f"{p.crf:g}",
@@ -324,8 +340,14 @@ def _making_section(result: TitleResult) -> Markup | None:
         "making",
         "How it was made",
         page.table("Wall time by stage",
-                   [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num")], stages)
+                   [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num"),
+                    ("× real time", "num")], stages)
         if stages else None,
+        page.table("Wall time by rung; rungs that are made together share it by their pixels",
+                   [("Rung", ""), ("CRF", "num"), ("Encodes", "num"), ("Encoding", "num"),
+                    ("× real time", "num"), ("Verification", "num"), ("× real time", "num"),
+                    ("Frames compared", "num")], rungs)
+        if rungs else None,
         tag(
             "details",
             tag("summary", words.count(len(probes), "probe encode")),

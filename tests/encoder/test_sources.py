@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -292,5 +293,6 @@ def test_a_packed_stereo_picture_is_delivered_as_it_is(
     with av.open(str(target)) as container:
         pictures = list(container.decode(video=0))
     assert len(pictures) == 15
-    kinds = [str(data.type) for data in pictures[0].side_data.keys()]  # noqa: SIM118
+    side_data: Any = pictures[0].side_data
+    kinds = [str(data.type) for data in side_data.keys()]  # noqa: SIM118
     assert not any("STEREO3D" in kind for kind in kinds)

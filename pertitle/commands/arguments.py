@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from pertitle.errors import UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import FULL_HD, Size
-from pertitle.serial import write_json
+from pertitle.serial import json_text, write_named
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -280,10 +279,9 @@ def probe_counts(text: str) -> tuple[int, ...]:
 
 def write_json_file(target: str, data: object) -> None:
     if target == "-":
-        json.dump(data, sys.stdout, indent=1, ensure_ascii=False)
-        sys.stdout.write("\n")
+        sys.stdout.write(json_text(data, indent=1) + "\n")
         return
     try:
-        write_json(Path(target).absolute(), data)
+        write_named(Path(target).absolute(), json_text(data, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror}") from error

@@ -82,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
         **outputs_of(arguments),
         nice=arguments.nice,
         whole_digest=arguments.full_digest,
-        scratch=arguments.scratch,
+        **folders_of(arguments),
     )
     view = view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
@@ -147,6 +147,32 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where titles for an s3:// output are made (default: in the cache folder)",
     )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write over pages and into titles' folders that pertitle did not make",
+    )
+    parser.add_argument(
+        "--drop-rungs",
+        action="store_true",
+        help="do not keep encoded rungs of delivered titles (they take the space of the video once"
+        " more, and spare a run with other sound or packaging all encodes)",
+    )
+    parser.add_argument(
+        "--machine-paths",
+        action="store_true",
+        help="write full paths of this machine into the records and pages that are published",
+    )
+
+
+def folders_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of :class:`pertitle.Options` about where and how a title is left."""
+    return {
+        "scratch": arguments.scratch,
+        "force": arguments.force,
+        "keep_rungs": not arguments.drop_rungs,
+        "machine_paths": arguments.machine_paths,
+    }
 
 
 def add_nice(parser: argparse.ArgumentParser) -> None:
@@ -173,7 +199,7 @@ def _encode(arguments: argparse.Namespace) -> int:
                 ffmpeg=arguments.ffmpeg,
                 threads=arguments.threads,
                 nice=arguments.nice,
-                scratch=arguments.scratch,
+                **folders_of(arguments),
                 **outputs_of(arguments),
             ),
             on_event=view.handle,

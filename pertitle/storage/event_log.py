@@ -6,7 +6,8 @@ class name in :mod:`pertitle.events`) and that event's fields. docs/events.md do
 
 from __future__ import annotations
 
-import json
+import os
+import stat
 import time
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import Self
 
 from pertitle.errors import UsageError
 from pertitle.events import Event
-from pertitle.serial import to_json
+from pertitle.serial import json_text, to_json
 
 VERSION = 1
 
@@ -28,7 +29,14 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("a", encoding="utf-8")
+            # A pipe that nobody reads is refused, not waited for.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+            handle = os.open(path, flags, 0o666)
+            os.set_blocking(handle, True)
+            if stat.S_ISBLK(os.fstat(handle).st_mode):
+                os.close(handle)
+                raise UsageError(f"{path} is a disk, not a file for events")
+            self._file = os.fdopen(handle, "a", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write events to {path}: {error.strerror}") from error
 
@@ -46,5 +54,5 @@ class EventLog:
     def handle(self, event: Event) -> None:
         """Write one event."""
         record = {"version": VERSION, "time": time.time(), "event": type(event).__name__}
-        self._file.write(json.dumps({**record, **to_json(event)}, ensure_ascii=False) + "\n")
+        self._file.write(json_text({**record, **to_json(event)}) + "\n")
         self._file.flush()

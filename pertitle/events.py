@@ -7,21 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pertitle.errors import printable
-from pertitle.records import Analysis, LadderPlan, Probe
-from pertitle.results import BatchResult, Rendition, TitleFailure, TitleResult
-
-STAGES = (
-    "fetching", "analysis", "probing", "encoding", "verification", "audio", "packaging",
-    "thumbnails", "uploading",
-)  # fmt: skip
+from pertitle.records import Analysis, LadderPlan, Probe, Rung
+from pertitle.results import BatchResult, Rendition, Stage, TitleFailure, TitleResult
 
 
 @dataclass(frozen=True)
 class BatchStarted:
-    """The inputs are known: names of the titles, in order, and the sizes of their files."""
+    """The inputs are known.
+
+    Attributes:
+        titles: their names, in order.
+        bytes: sizes of their files, 0 where unknown.
+        codecs: names of the codecs that every title is encoded with.
+    """
 
     titles: tuple[str, ...]
     bytes: tuple[int, ...] = ()
+    codecs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,19 @@ class TitleSkipped:
 
 @dataclass(frozen=True)
 class StageStarted:
-    """A stage of a title began; ``total`` is its amount of work in ``unit``, 0 if unknown."""
+    """A stage of a title began, or began again: encoding and verification do, once a codec and
+    once more for each round of corrections.
+
+    Attributes:
+        total: its amount of work in ``unit``, 0 if unknown.
+        codec: the codec of an encoding or verification, else empty.
+    """
 
     title: str
-    stage: str
+    stage: Stage
     total: float
     unit: str
+    codec: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class StageProgress:
     """Work done so far in the current stage, and a short text such as ``720p 1.9x``."""
 
     title: str
-    stage: str
+    stage: Stage
     done: float
     text: str = ""
 
@@ -77,8 +86,24 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class RungVerified:
+    """One encode of a rung was measured; a correction may encode the rung once more.
+
+    Attributes:
+        rung: as it was encoded.
+        average_kbps, vmaf: measured.
+    """
+
+    title: str
+    codec: str
+    rung: Rung
+    average_kbps: float
+    vmaf: float
+
+
+@dataclass(frozen=True)
 class RenditionDone:
-    """A rung is encoded and verified."""
+    """A rung is as it will be delivered: no further encode of it follows."""
 
     title: str
     rendition: Rendition
@@ -123,6 +148,7 @@ Event = (
     | Analysed
     | Probed
     | Planned
+    | RungVerified
     | RenditionDone
     | Notice
     | TitleDone

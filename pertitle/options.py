@@ -44,7 +44,6 @@ class LadderOptions:
         heights: allowed rung heights; those not below the source's are left out, and the
             source's own is always allowed.
         max_height: no rung is taller, the source's own neither; None for no bound.
-        allow_upscaled: rungs may have more lines than the source has detail for.
         top_vmaf: quality of the best rung, or the best reachable below it.
         min_vmaf: no rung below this quality.
         vmaf_step: quality distance between neighbouring rungs; 6 is about one just noticeable
@@ -58,7 +57,6 @@ class LadderOptions:
 
     heights: tuple[int, ...] = LADDER_HEIGHTS
     max_height: int | None = None
-    allow_upscaled: bool = False
     top_vmaf: float = 95.0
     min_vmaf: float = 50.0
     vmaf_step: float = 6.0

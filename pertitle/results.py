@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from pertitle.errors import ModelError
@@ -189,14 +190,37 @@ class TitleResult:
         return replace(self, plan=plan, renditions=self.renditions_of(ladder.codec))
 
 
+class Stage(StrEnum):
+    """A stage of a title's delivery, in the order of the work.
+
+    Encoding and verification take turns: once a codec, and again for every round of corrections.
+    """
+
+    FETCHING = "fetching"
+    ANALYSIS = "analysis"
+    PROBING = "probing"
+    ENCODING = "encoding"
+    VERIFICATION = "verification"
+    AUDIO = "audio"
+    PACKAGING = "packaging"
+    THUMBNAILS = "thumbnails"
+    UPLOADING = "uploading"
+    CLUSTER = "cluster"
+    """Of failures alone: the workers that should have delivered the title died."""
+
+
 @dataclass(frozen=True)
 class TitleFailure:
-    """A title that could not be delivered: one line, and the command and log if a child failed."""
+    """A title that could not be delivered: one line, and the command and log if a child failed.
+
+    Attributes:
+        stage: the last one that began.
+    """
 
     name: str
     path: Path
     message: str
-    stage: str
+    stage: Stage
     command: str = ""
     log_tail: str = ""
 

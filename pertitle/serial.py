@@ -16,6 +16,7 @@ import secrets
 import stat
 import types
 import typing
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,8 @@ def to_json(value: object) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, float):
         return round(value, 6)
+    if isinstance(value, StrEnum):
+        return value.value
     return value
 
 
@@ -121,6 +124,10 @@ def _build_scalar(kind: Any, data: object, where: str) -> object:
     if kind in (str, bool):
         return _expect(data, kind, where)
     text = _expect(data, str, where)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if text not in {member.value for member in kind}:
+            raise ModelError(f"{where}: {text[:40]!r} is none of {', '.join(kind)}")
+        return kind(text)
     if kind is Path:
         if "\0" in text:
             raise ModelError(f"{where}: not a path")

@@ -10,6 +10,7 @@ import pytest
 from pertitle.errors import ModelError
 from pertitle.options import Options
 from pertitle.records import Size
+from pertitle.results import Stage, TitleFailure
 from pertitle.serial import from_json, read_json, to_json, write_json
 
 
@@ -55,6 +56,15 @@ def test_a_damaged_record_is_refused_with_its_place(change: dict[str, object], w
     good = to_json(Outer((), Path("x"), {}, 1.0))
     with pytest.raises(ModelError, match=word):
         from_json(Outer, {**good, **change})
+
+
+def test_a_stage_that_is_none_is_refused_with_its_place() -> None:
+    failure = TitleFailure("t", Path("t.mp4"), "why", Stage.AUDIO)
+    data = to_json(failure)
+    assert data["stage"] == "audio"
+    assert from_json(TitleFailure, data) == failure
+    with pytest.raises(ModelError, match="stage: 'dreaming' is none of fetching"):
+        from_json(TitleFailure, {**data, "stage": "dreaming"})
 
 
 def test_a_missing_field_is_named() -> None:

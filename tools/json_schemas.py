@@ -11,6 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Schemas:
             return {"type": "array", "prefixItems": parts, "items": False, "minItems": len(parts)}
         if origin is dict:
             return {"type": "object", "additionalProperties": self.of(arguments[1])}
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            return {"type": "string", "enum": [member.value for member in kind]}
         return dict(_SCALARS[kind])
 
     def _record(self, kind: type) -> dict[str, Any]:

@@ -32,7 +32,7 @@ KEPT_VMAF = 97.0
 do, the most."""
 UPSCALE_RATIO = 0.7
 """Only detail for at most this share of the lines counts as an upscale: ordinary clips of 720 lines
-often fit in 540, and rungs are not taken away lightly (docs/features.md has the rates)."""
+often fit in 540 (docs/features.md has the rates)."""
 MIN_GRADIENT = 12.0
 """Spread of the gradient (SI) below which a picture is too plain to tell its resolution by."""
 BANDED_SHARE = 0.3
@@ -115,7 +115,7 @@ def _picture_warnings(
             SourceWarning(
                 "upscaled",
                 f"the picture of {treatment.size.height} lines holds the detail of {lines} or"
-                " fewer: an upscale, or very soft; taller rungs only with --allow-upscaled",
+                " fewer: an upscale, or very soft",
             )
         )
     banding = float(np.median([look.banding for look in looks])) if looks else 0.0

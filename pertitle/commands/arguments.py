@@ -44,11 +44,6 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-height", type=whole(16), metavar="H", help="no taller rung, whatever the source"
     )
-    group.add_argument(
-        "--allow-upscaled",
-        action="store_true",
-        help="rungs of more lines than an upscaled source has detail for",
-    )
     group.add_argument("--min-kbps", type=number(0), metavar="K", help="least rung bitrate")
     group.add_argument("--max-kbps", type=number(0), metavar="K", help="largest rung bitrate")
     for name, what, least in (

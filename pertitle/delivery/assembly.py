@@ -27,7 +27,7 @@ from pertitle.encoder.verification import Verifier
 from pertitle.events import OnEvent
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan, TitlePlan
-from pertitle.results import AudioRendition, Package, Rendition, Verification
+from pertitle.results import AudioRendition, Package, Rendition, Stage, Verification
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
 
@@ -45,10 +45,10 @@ class Steps(Protocol):
     def emit(self) -> OnEvent: ...
 
     def stage(
-        self, stage: str, total: float = ..., unit: str = ...
+        self, stage: Stage, total: float = ..., unit: str = ..., codec: str = ...
     ) -> AbstractContextManager[None]: ...
 
-    def report(self, stage: str, done: float, text: str = ...) -> None: ...
+    def report(self, stage: Stage, done: float, text: str = ...) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def deliver(
         renditions = _without_dominated(renditions, steps)
     analysis = plan.analysis
     frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
-    with steps.stage("audio", float(len(analysis.source.audio)), "tracks"):
+    with steps.stage(Stage.AUDIO, float(len(analysis.source.audio)), "tracks"):
         audio = space.remember(
             "audio",
             key_of(basis, frames, options.audio),
@@ -154,7 +154,7 @@ def deliver(
     encode = options.encode
     cut = encode.segment_seconds, encode.segments, encode.single_file
     key = key_of(basis, parts, audio, subtitles, cut, options.bif)
-    with steps.stage("packaging"):
+    with steps.stage(Stage.PACKAGING):
         finished = space.remember("package", key, Package, packaged)
     staged = space.work / "package"
     marks = {finished.hls_master, finished.dash_manifest}
@@ -293,7 +293,7 @@ def _attempt(
     if len(lines) > 3:
         heights = f"{len(lines)} rungs, {lines[0]}p to {lines[-1]}p"
     heights = f"{codec.name} {heights}" if len(options.encode.codecs) > 1 else heights
-    with steps.stage("encoding", 1.0):
+    with steps.stage(Stage.ENCODING, float(len(lines)), "rungs", codec.name):
         encoded = encode_renditions(
             toolbox,
             analysis,
@@ -305,15 +305,20 @@ def _attempt(
             buffer_seconds=options.encode.bufsize_ratio,
             two_pass=options.encode.two_pass and codec.two_pass,
             folder=folder,
-            on_progress=lambda share: steps.report("encoding", share, heights),
+            on_progress=lambda share: steps.report(Stage.ENCODING, share * len(lines), heights),
         )
-    with steps.stage("verification", float(len(encoded)), "rungs"):
+    with steps.stage(Stage.VERIFICATION, float(len(encoded)), "rungs", codec.name):
         checks = Parallel(
             n_jobs=min(toolbox.threads, len(encoded)), backend="threading", return_as="generator"
         )(delayed(check)(rung) for rung in encoded)
         for i, (track, rung, found) in enumerate(zip(tracks, encoded, checks, strict=True)):
             track.add(rung, found)
-            steps.report("verification", i + 1.0, f"{rung.rung.height}p VMAF {found.vmaf:.1f}")
+            steps.report(Stage.VERIFICATION, i + 1.0)
+            steps.emit(
+                events.RungVerified(
+                    steps.name, codec.name, rung.rung, rung.average_kbps, found.vmaf
+                )
+            )
 
 
 def _rate_missed(track: Track) -> str:

@@ -144,7 +144,8 @@ def _run(
     cache = cache_for(options)
     sweep()
     with present(out, force=options.force):
-        emit(events.BatchStarted(tuple(t.name for t in titles), tuple(map(_size, titles))))
+        names, sizes = tuple(t.name for t in titles), tuple(map(_size, titles))
+        emit(events.BatchStarted(names, sizes, options.encode.codecs))
 
         def one(title: Title) -> TitleResult | TitleFailure | None:
             own = replace(toolbox, runner=Recorder(toolbox.runner, stop))

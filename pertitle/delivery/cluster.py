@@ -23,7 +23,7 @@ from pertitle import events
 from pertitle.errors import Cancelled, ToolError, UsageError
 from pertitle.events import OnEvent
 from pertitle.options import Options
-from pertitle.results import TitleFailure, TitleResult
+from pertitle.results import Stage, TitleFailure, TitleResult
 from pertitle.serial import from_json, to_json
 from pertitle.storage.inputs import Title
 
@@ -104,7 +104,7 @@ def _outcome(title: Title, future: Any) -> Outcome:
     if future.status != "finished":
         # Dask gives a task up that kills one worker after another ("allowed-failures").
         message = f"{title.path.name}: its workers died: {future.exception()}"
-        return TitleFailure(title.name, title.path, message, "cluster")
+        return TitleFailure(title.name, title.path, message, Stage.CLUSTER)
     kind, data = future.result()
     if kind == "TitleResult":
         return from_json(TitleResult, data)

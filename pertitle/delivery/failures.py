@@ -11,7 +11,7 @@ from pertitle.delivery.title import deliver_title
 from pertitle.errors import Cancelled, PertitleError, ProcessError, printable
 from pertitle.options import Options
 from pertitle.records import TitlePlan
-from pertitle.results import TitleFailure, TitleResult
+from pertitle.results import Stage, TitleFailure, TitleResult
 from pertitle.serial import write_text
 from pertitle.storage.bucket import Store
 from pertitle.storage.inputs import Title
@@ -32,6 +32,11 @@ def guarded(
     """Deliver a title and turn whatever goes wrong with it into a failure record."""
     folder = out / title.name
     addresses = (title.url, store.url if store is not None else "")
+    first = Stage.FETCHING if title.url else Stage.ANALYSIS
+
+    def stage() -> Stage:
+        return work.begun[-1] if work.begun else first
+
     try:
         with held(folder, force=work.options.force):
             try:
@@ -40,7 +45,7 @@ def guarded(
                 )
             except Exception as error:
                 if not isinstance(error, Cancelled):
-                    failure = _failure(title, error, addresses)
+                    failure = _failure(title, error, stage(), addresses)
                     _write_failure_log(folder, failure, error, addresses, work.options)
                     if store is not None:
                         store.tell(folder / "error.log")
@@ -48,12 +53,14 @@ def guarded(
     except Cancelled:
         return None  # the batch raises when all workers have let go
     except Exception as error:
-        failure = _failure(title, error, addresses)
+        failure = _failure(title, error, stage(), addresses)
         work.emit(events.TitleFailed(title.name, failure))
         return failure
 
 
-def _failure(title: Title, error: Exception, addresses: tuple[str, ...]) -> TitleFailure:
+def _failure(
+    title: Title, error: Exception, stage: Stage, addresses: tuple[str, ...]
+) -> TitleFailure:
     message = str(error)
     if isinstance(error, OSError) and not isinstance(error, PertitleError):
         message = f"{error.strerror or error}: {error.filename or title.path.name}"
@@ -65,7 +72,7 @@ def _failure(title: Title, error: Exception, addresses: tuple[str, ...]) -> Titl
         name=title.name,
         path=title.path,
         message=scrubbed(printable(" ".join(message.split())), *addresses),
-        stage=getattr(error, "stage", "fetching" if title.url else "analysis"),
+        stage=stage,
         command=failed.command if isinstance(failed, ProcessError) and ran else "",
         log_tail=_lines(failed.stderr_tail) if isinstance(failed, ProcessError) and ran else "",
     )

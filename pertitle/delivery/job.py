@@ -14,6 +14,7 @@ from pertitle import events
 from pertitle.codecs import codec_named
 from pertitle.events import OnEvent
 from pertitle.options import Options
+from pertitle.results import Stage
 from pertitle.storage.cache import Cache, default_folder
 from pertitle.system.process import (
     NO_LIMITS,
@@ -60,7 +61,12 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Work:
-    """What the steps of one title share."""
+    """What the steps of one title share.
+
+    Attributes:
+        seconds: wall time by stage.
+        begun: stages in the order they began; where the title fails, the last is told.
+    """
 
     name: str
     options: Options
@@ -69,6 +75,7 @@ class Work:
     stop: Stop
     cache: Cache
     seconds: dict[str, float] = field(default_factory=dict)
+    begun: list[Stage] = field(default_factory=list)
     large: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def turn(self, lines: int) -> AbstractContextManager[object]:
@@ -76,27 +83,26 @@ class Work:
         return self.large if lines > LARGE_LINES else nullcontext()
 
     @contextmanager
-    def stage(self, stage: str, total: float = 0.0, unit: str = "") -> Iterator[None]:
+    def stage(
+        self, stage: Stage, total: float = 0.0, unit: str = "", codec: str = ""
+    ) -> Iterator[None]:
         """Announce a stage and add its wall time to the title's account."""
         self.stop.check()
-        self.emit(events.StageStarted(self.name, stage, total, unit))
+        self.begun.append(stage)
+        self.emit(events.StageStarted(self.name, stage, total, unit, codec))
         started = time.monotonic()
         try:
             yield
-        except Exception as error:
-            if not hasattr(error, "stage"):
-                error.stage = stage  # type: ignore[attr-defined]
-            raise
         finally:
             spent = time.monotonic() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
-    def report(self, stage: str, done: float, text: str = "") -> None:
+    def report(self, stage: Stage, done: float, text: str = "") -> None:
         """Tell the amount done and notice a requested stop."""
         self.stop.check()
         self.emit(events.StageProgress(self.name, stage, done, text))
 
-    def progress(self, stage: str) -> Callable[[float], None]:
+    def progress(self, stage: Stage) -> Callable[[float], None]:
         """``report`` as a callback of the amount alone."""
         return lambda done: self.report(stage, done)
 

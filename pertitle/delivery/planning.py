@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,12 +19,13 @@ from pertitle.encoder.prober import DigestProber
 from pertitle.errors import ModelError, UsageError
 from pertitle.events import OnEvent, ignore, logged
 from pertitle.ladder.coordinates import TitleContext
+from pertitle.ladder.delivered import learn_from_rungs
 from pertitle.ladder.library import load_model, trained_codec
 from pertitle.ladder.plan import plan_ladder
 from pertitle.ladder.surface import SurfaceModel
-from pertitle.options import LadderOptions, Options
-from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, Rung, TitlePlan
-from pertitle.results import Thumbnail
+from pertitle.options import Options
+from pertitle.records import Analysis, LadderPlan, PlanSeconds, Probe, RatePoint, Rung, TitlePlan
+from pertitle.results import Stage, Thumbnail
 from pertitle.serial import from_json, to_json
 from pertitle.storage.inputs import folder_name
 from pertitle.storage.workspace import FORMAT, fingerprint, key_of
@@ -112,7 +113,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         scratch: folder for the digest, lossless and hence large; None for the system's own.
     """
     started = time.monotonic()
-    with work.stage("analysis", 1.0):
+    with work.stage(Stage.ANALYSIS, 1.0):
         analysis, mark = _analysis(path, work)
     analysed = time.monotonic()
     work.emit(events.Analysed(work.name, analysis))
@@ -120,7 +121,7 @@ def plan_in(path: Path, work: Work, scratch: Path | None = None) -> TitlePlan:
         work.emit(events.Notice(work.name, warning.message))
     codecs = by_reach(work.options.encode.codecs)
     done: list[Probe] = []
-    with work.stage("probing", float(work.options.ladder.max_probes * len(codecs)), "probes"):
+    with work.stage(Stage.PROBING, float(work.options.ladder.max_probes * len(codecs)), "probes"):
         ladders = [_ladder(analysis, mark, codec, work, done, scratch) for codec in codecs]
     ladders = _as_wished(analysis, ladders, work.options)
     ended = time.monotonic()
@@ -193,7 +194,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
         analyse,
         {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
         name=path.name,
-        on_progress=work.progress("analysis"),
+        on_progress=work.progress(Stage.ANALYSIS),
     )
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
@@ -219,13 +220,13 @@ def _ladder(
     def on_probe(probe: Probe) -> None:
         done.append(probe)
         work.emit(events.Probed(work.name, probe, codec.name))
-        work.progress("probing")(float(len(done)))
+        work.progress(Stage.PROBING)(float(len(done)))
 
     def plan(measure: Callable[[int, float], Probe] | None) -> LadderPlan:
         ladder = plan_ladder(
             _model(codec, options),
             title_context(analysis, options, codec),
-            _within_detail(options.ladder, analysis),
+            options.ladder,
             preset=preset or codec.preset,
             quality_model=encode.quality_model,
             display=display,
@@ -276,20 +277,31 @@ def _model(codec: Codec, options: Options) -> SurfaceModel:
     return load_model(codec.name, options.model)
 
 
-def _within_detail(options: LadderOptions, analysis: Analysis) -> LadderOptions:
-    """The options without rungs for detail that the source has not got."""
-    native = analysis.native_height
-    if native is None or options.allow_upscaled:
-        return options
-    return replace(options, max_height=min(native, options.max_height or native))
-
-
 def title_context(analysis: Analysis, options: Options, codec: Codec) -> TitleContext:
     """What the ladder's model of a codec needs to know of a title."""
+    seen = sum(window.duration for window in analysis.digest)
     return TitleContext(
         features=analysis.features,
         size=analysis.treatment.size,
         frame_rate=analysis.treatment.frame_rate,
         display=analysis.treatment.size.fit(options.encode.display),
         codec=codec.name,
+        unseen=1 - min(1.0, seen / analysis.source.duration),
+    )
+
+
+def taught(
+    analysis: Analysis, ladder: LadderPlan, verified: Sequence[RatePoint], options: Options
+) -> LadderPlan:
+    """The plan of a title with what its finished rungs have taught: see
+    :func:`pertitle.ladder.delivered.learn_from_rungs`."""
+    codec = codec_named(ladder.codec)
+    return learn_from_rungs(
+        ladder,
+        verified,
+        model=_model(codec, options),
+        title=title_context(analysis, options, codec),
+        options=options.ladder,
+        crf_range=codec.crf_range,
+        crf_step=codec.crf_step,
     )

@@ -16,7 +16,7 @@ from pertitle.errors import PertitleError, SourceError
 from pertitle.records import TitlePlan
 from pertitle.report.preview import write_preview
 from pertitle.report.title import write_title_report
-from pertitle.results import RESULT_VERSION, Thumbnail, TitleResult
+from pertitle.results import RESULT_VERSION, Stage, Thumbnail, TitleResult
 from pertitle.serial import from_json, to_json, write_json
 from pertitle.storage import remote
 from pertitle.storage.bucket import Store
@@ -154,10 +154,10 @@ def _fetched(title: Title, space: Workspace, work: Work) -> Title:
 
     def make(folder: Path) -> str:
         name = f"{title.name}{title.path.suffix[:16]}"
-        remote.fetch(title.url, folder / name, work.progress("fetching"))
+        remote.fetch(title.url, folder / name, work.progress(Stage.FETCHING))
         return name
 
-    with work.stage("fetching", 1.0):
+    with work.stage(Stage.FETCHING, 1.0):
         key = key_of(title.url, remote.version_of(title.url))
         name = space.remember("source", key, str, make)
     return replace(title, path=space.work / "source" / name)
@@ -165,8 +165,8 @@ def _fetched(title: Title, space: Workspace, work: Work) -> Title:
 
 def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
     """Upload a finished title and remove it here."""
-    with work.stage("uploading", 1.0):
-        store.upload(space, work.stop.check, work.progress("uploading"))
+    with work.stage(Stage.UPLOADING, 1.0):
+        store.upload(space, work.stop.check, work.progress(Stage.UPLOADING))
     if not keep_work:
         shutil.rmtree(space.folder)
 
@@ -249,12 +249,12 @@ def _thumbnails(
             make_thumbnails,
             thumbnail_arguments(plan.analysis, folder, title.name, options),
             name=title.path.name,
-            on_progress=work.progress("thumbnails"),
+            on_progress=work.progress(Stage.THUMBNAILS),
         )
 
     wanted = (options.thumbnails, options.pictures)
     key = key_of(inputs["source"], inputs["pertitle"], wanted, plan.analysis.shots)
-    with work.stage("thumbnails", 1.0):
+    with work.stage(Stage.THUMBNAILS, 1.0):
         return space.remember("thumbnails", key, tuple[Thumbnail, ...], make)
 
 

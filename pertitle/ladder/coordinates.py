@@ -42,6 +42,7 @@ class TitleContext:
         frame_rate: frames per second of what is delivered.
         display: the surface it is shown on, of the title's aspect (``Size.fit``).
         codec: ``h264``, ``hevc`` or ``av1``.
+        unseen: share of the title that its digest leaves out, 0 to 1.
     """
 
     features: Mapping[str, float]
@@ -49,6 +50,7 @@ class TitleContext:
     frame_rate: Fraction
     display: Size
     codec: str
+    unseen: float = 0.0
 
     def rung_size(self, height: int) -> Size:
         """The rendition's size at a height; the native one is the source's own size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,11 +161,12 @@ def finish_plan(
     display: Size,
     notes: Sequence[str] = (),
 ) -> LadderPlan:
-    """Read hull and rungs off a belief.
+    """Read hull and rungs off a belief about the digest.
 
     Raises:
         LadderError: no ladder meets the options; holds the best attempt.
     """
+    belief = belief.of_title()
     curves = expected_curves(grid, grid.moments(belief))
     choice = choose_rungs(curves, options, grid.step)
     at = stake(grid, curves, targets_of(curves, options))
@@ -183,6 +185,18 @@ def finish_plan(
     if choice.problem:
         raise LadderError(choice.problem, plan)
     return plan
+
+
+def reread(plan: LadderPlan, belief: Posterior, grid: Grid, options: LadderOptions) -> LadderPlan:
+    """The plan with hull, curves and expected loss of a belief about the title; same rungs."""
+    curves = expected_curves(grid, grid.moments(belief))
+    at = stake(grid, curves, targets_of(curves, options))
+    return replace(
+        plan,
+        hull=_hull_points(curves, options),
+        curves=_curve_points(belief, curves),
+        expected_loss=regret(belief, at),
+    )
 
 
 def _curve_points(belief: Posterior, curves: Curves) -> tuple[CurvePoint, ...]:

@@ -21,6 +21,7 @@ from pertitle.ladder.coordinates import (
     vmaf_from_quality,
 )
 from pertitle.ladder.gaussian import condition
+from pertitle.ladder.smoothness import digest_error
 from pertitle.records import Probe
 
 Array = NDArray[np.float64]
@@ -110,6 +111,11 @@ class Posterior:
             freedom=self.freedom + len(values),
             distance=self.distance + distance,
         )
+
+    def of_title(self) -> Posterior:
+        """The belief about the whole title, of which the probes measured the digest."""
+        wider = self.covariance + digest_error(self.axes) * self.title.unseen
+        return replace(self, covariance=wider)
 
     def moments(self, height: int, crfs: ArrayLike) -> Moments:
         """Latent means and deviations of cells, not yet made monotone."""

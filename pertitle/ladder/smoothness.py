@@ -24,6 +24,11 @@ _DOUBT = (0.05, 0.1)
 """How far a title's native picture may lie from what the smaller ones let expect beyond what the
 measured titles showed: log2 bits, and logit quality. Without it a few dozen titles that agree
 make the belief so sure that the native picture is never probed."""
+_DIGEST = (0.09, 0.06)
+"""How far a long title lies from its digest: standard deviations of log2 bits and logit quality
+(`benchmarks/planner/digest_error.py`)."""
+_DIGEST_LEVEL = 0.8
+"""Share of that variance which all heights and CRFs have in common."""
 _ROUGH = 3e-4
 """Relative variance of each node by itself."""
 
@@ -44,6 +49,16 @@ def native_doubt(axes: Axes) -> Array:
     """Covariance of an offset common to all native nodes of an output (:data:`_DOUBT`)."""
     native = np.repeat(np.arange(len(axes.octaves)) == 0, len(axes.crfs)).astype(np.float64)
     return np.kron(np.diag(np.square(_DOUBT)), np.outer(native, native))
+
+
+def digest_error(axes: Axes) -> Array:
+    """Covariance of the difference of a title from its digest, for a title far longer than it.
+
+    Hard and easy shots are missing at all heights and CRFs alike; a smaller part varies.
+    """
+    varied = smooth_correlation(axes)
+    both = _DIGEST_LEVEL + (1 - _DIGEST_LEVEL) * varied
+    return np.asarray(np.kron(np.diag(np.square(_DIGEST)), both))
 
 
 def smoothed(axes: Axes, scatter: Array, titles: float) -> Array:

@@ -80,8 +80,10 @@ def describe(event: events.Event, *, verbose: bool) -> str:
             return f"{title}: note: {message}"
         case events.TitleDone(title, result):
             return f"{title}: delivered in {sum(result.seconds.values()):.1f} s"
-        case events.StageStarted(title, stage, _, _) if verbose:
-            return f"{title}: {stage}"
+        case events.StageStarted(title, stage, codec=codec) if verbose:
+            return f"{title}: {stage} {codec}".rstrip()
+        case events.RungVerified(title) if verbose:
+            return f"{title}: {verified_words(event)}"
     return ""
 
 
@@ -92,6 +94,12 @@ def ladder_words(ladder: LadderPlan) -> str:
     return (
         f"{ladder.codec}: {len(ladder.rungs)} rungs from {count} probe{'s' * (count != 1)}: {steps}"
     )
+
+
+def verified_words(event: events.RungVerified) -> str:
+    """One measured encode of a rung, in few words."""
+    rung = event.rung
+    return f"{event.codec} {rung.height}p crf {rung.crf:g} VMAF {event.vmaf:.1f}"
 
 
 def rendition_words(rendition: Rendition) -> str:

@@ -20,6 +20,7 @@ from pertitle.records import LadderPlan
 from pertitle.results import Rendition
 from pertitle.terminal.braille import Line, plot
 from pertitle.terminal.eta import Estimate, Progress
+from pertitle.terminal.lines import verified_words
 from pertitle.terminal.tables import batch_table, summary_line, title_line, title_table
 from pertitle.terminal.text import escape
 
@@ -49,7 +50,7 @@ class LiveView:
         self._texts: dict[str, str] = {}
         self._total = self._finished = 0
         self._shown: tuple[str, LadderPlan] | None = None
-        self._landed: list[str] = []
+        self._landed: list[tuple[tuple[object, ...], str]] = []
         self._live = Live(
             get_renderable=self.board,
             console=console,
@@ -101,19 +102,21 @@ class LiveView:
                 self._total = len(titles)
             case events.StageStarted(title, _, _, _):
                 self._texts[title] = ""
-            case events.StageProgress(title, stage, _, text):
+            case events.StageProgress(title, _, _, text):
                 self._texts[title] = text
-                if stage == "verification" and text and self._is_shown(title):
-                    self._landed.append(text)
-            case events.Probed(title, probe):
-                text = f"{probe.height}p VMAF {probe.vmaf:.1f}"
-                self._texts[title] = text
+            case events.RungVerified(title):
+                self._texts[title] = verified_words(event)
+                if self._is_shown(title):
+                    self._landed.append((_encode_of(event), verified_words(event)))
+            case events.Probed(title, probe, codec):
+                self._texts[title] = f"{codec} {probe.height}p VMAF {probe.vmaf:.1f}"
             case events.Planned(title, ladder):
                 self._shown = (title, ladder)
                 self._landed = []
             case events.RenditionDone(title, rendition) if self._is_shown(title):
-                self._landed = [text for text in self._landed if not _of(text, rendition)]
-                self._landed.append(_measured(rendition))
+                mark = _encode_of(rendition)
+                self._landed = [entry for entry in self._landed if entry[0] != mark]
+                self._landed.append((mark, _measured(rendition)))
             case events.TitleSkipped() | events.TitleFailed() | events.TitleDone():
                 self._finished += 1
 
@@ -189,7 +192,7 @@ class LiveView:
         what = f": {ladder.codec}, {count} rung{'s' * (count != 1)}"
         head = shortened(title, width - columns - 1 - len(what)) + what
         lines = [Text(head, style="bold")]
-        lines += [Text(text) for text in self._landed[-(CHART_ROWS - 2) :]]
+        lines += [Text(text) for _, text in self._landed[-(CHART_ROWS - 2) :]]
         if not self._landed:
             lines += [
                 Text(f"{r.height}p {r.bitrate_kbps:.0f} kbit/s, VMAF {r.vmaf:.1f} expected", "dim")
@@ -206,14 +209,15 @@ class LiveView:
 def _measured(rendition: Rendition) -> str:
     mark = "" if rendition.on_target else " off target"
     return (
-        f"{rendition.rung.height}p {rendition.average_kbps:.0f} kbit/s,"
+        f"{rendition.codec} {rendition.rung.height}p {rendition.average_kbps:.0f} kbit/s,"
         f" VMAF {rendition.verification.vmaf:.1f}{mark}"
     )
 
 
-def _of(text: str, rendition: Rendition) -> bool:
-    """Whether a line of verification tells of this rendition."""
-    return text == f"{rendition.rung.height}p VMAF {rendition.verification.vmaf:.1f}"
+def _encode_of(encode: events.RungVerified | Rendition) -> tuple[object, ...]:
+    """What tells one encode of a title from the others."""
+    rung = encode.rung
+    return encode.codec, rung.height, rung.crf, rung.half_rate, encode.average_kbps
 
 
 def shortened(name: str, room: int) -> str:

@@ -66,7 +66,7 @@ def replay(
     options = options_for(truth, options)
     heights = candidate_heights(options, title.size.height)
     grid = Grid.of(model.axes, title, heights, truth.crf_range, crf_step)
-    eager = options if stop else replace(options, tolerance=-1.0)
+    eager = options if stop else replace(options, tolerance=1e-9)
     belief = model.prior(title)
     probes: list[Probe] = []
     out: list[Replay] = []

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -34,14 +35,14 @@ from pertitle.errors import (
     UsageError,
 )
 from pertitle.options import AudioOptions, Options
-from pertitle.results import BatchResult, TitleFailure
+from pertitle.results import BatchResult, Stage, TitleFailure
 from pertitle.serial import from_json, json_text, read_json, to_json, write_named, write_text
 from pertitle.storage.event_log import EventLog
 from pertitle.storage.inputs import find_titles, refuse_output
 from pertitle.storage.published import text_without_folders, without_folders
 from pertitle.storage.remote import at, scrubbed, shown
 from pertitle.storage.workspace import MARK, Earlier, Workspace, held, present
-from pertitle.system import cell
+from pertitle.system import cell, isolation
 from pertitle.system.isolation import _VARIABLES, isolated
 from pertitle.system.process import NO_LIMITS, Completed, Limits, SubprocessRunner, environment
 from pertitle.system.scratch import sweep
@@ -114,9 +115,12 @@ def test_nothing_is_removed_or_written_through_links(tmp_path: Path) -> None:
 
 
 def test_two_runs_share_an_output_folder_but_not_a_title(tmp_path: Path) -> None:
-    with present(tmp_path), present(tmp_path), held(tmp_path / "one"), held(tmp_path / "two"):
-        with pytest.raises(FolderError, match="another run"), held(tmp_path / "one"):
-            pass
+    one, two = tmp_path / "one", tmp_path / "two"
+    with ExitStack() as stack:
+        for lock in (present(tmp_path), present(tmp_path), held(one), held(two)):
+            stack.enter_context(lock)
+        with pytest.raises(FolderError, match="another run"):
+            stack.enter_context(held(one))
 
 
 def test_pages_show_the_titles_of_every_run(clip: Path, tmp_path: Path) -> None:
@@ -143,7 +147,7 @@ def test_pages_show_the_titles_of_every_run(clip: Path, tmp_path: Path) -> None:
 
 
 def test_a_failure_is_shown_until_its_title_is_delivered(tmp_path: Path) -> None:
-    lost = TitleFailure("a", Path("a.mp4"), "broken", "analysis")
+    lost = TitleFailure("a", Path("a.mp4"), "broken", Stage.ANALYSIS)
     run = BatchResult(tmp_path, (), (), 1.0)
     assert merged(run, (), (lost,)).failures == (lost,)
     new = replace(lost, message="still broken")
@@ -414,7 +418,7 @@ def test_children_see_no_secrets(monkeypatch: pytest.MonkeyPatch, clip: Path) ->
 CELL = """
 import socket, sys
 from pathlib import Path
-from pertitle.system import cell
+from pertitle.system import cell, isolation
 cell.enter([Path(sys.argv[1])])
 def told(name, act):
     try:
@@ -453,13 +457,13 @@ def test_a_decoder_has_no_network_and_writes_only_in_its_folder(tmp_path: Path) 
 def test_decoding_happens_in_the_cell(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def folder_state(folder: Path) -> None:
-        raise AssertionError(folder)
-
     monkeypatch.setattr(cell, "enter", lambda folders: seen.extend(map(str, folders)))
-    from pertitle.system import isolation
 
-    monkeypatch.setattr(isolation, "_call", lambda request: seen.append("decoded") or {})
+    def decode(request: object) -> dict[str, object]:
+        seen.append("decoded")
+        return {}
+
+    monkeypatch.setattr(isolation, "_call", decode)
     place = clip.parent / "request"
     place.mkdir(exist_ok=True)
     (place / "request.json").write_text(json.dumps({"writes": ["/pictures"]}))

@@ -128,7 +128,7 @@ def test_chosen_probes_tell_more_than_the_same_number_in_one_corner(model: Surfa
     corner: list[float] = []
     for title in UNSEEN:
         truth = Truth(title)
-        options = replace(options_for(truth), tolerance=-1.0)
+        options = replace(options_for(truth), tolerance=1e-9)
         heights = candidate_heights(options, title.context.size.height)
         grid = Grid.of(model.axes, title.context, heights, truth.crf_range, 1.0)
         belief = model.prior(title.context)

@@ -35,6 +35,7 @@ from pertitle.results import (
     Package,
     Rendition,
     Series,
+    Stage,
     Thumbnail,
     TitleFailure,
     TitleResult,
@@ -243,8 +244,8 @@ def batch(out: Path) -> BatchResult:
     other = title("autre été")
     failures = (
         TitleFailure("notes", Path("/in/notes.mp4"), "notes.mp4 is not a readable video",
-                     "analysis"),
-        TitleFailure(HOSTILE, Path(f"/in/{HOSTILE}"), HOSTILE, "encoding", f"ffmpeg {HOSTILE}",
+                     Stage.ANALYSIS),
+        TitleFailure(HOSTILE, Path(f"/in/{HOSTILE}"), HOSTILE, Stage.ENCODING, f"ffmpeg {HOSTILE}",
                      f"log\n{HOSTILE}"),
     )  # fmt: skip
     return BatchResult(out, (title(), other, hostile()), failures, 912.0)

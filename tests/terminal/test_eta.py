@@ -11,12 +11,13 @@ import pytest
 
 from pertitle import events
 from pertitle.records import Analysis
+from pertitle.results import Stage
 from pertitle.terminal.eta import Estimate, work_of
 from tests.report import example
 
 SHARES = {
-    "analysis": 0.12, "probing": 0.30, "encoding": 0.33, "verification": 0.15, "audio": 0.02,
-    "packaging": 0.02, "thumbnails": 0.06,
+    Stage.ANALYSIS: 0.12, Stage.PROBING: 0.30, Stage.ENCODING: 0.33, Stage.VERIFICATION: 0.15,
+    Stage.AUDIO: 0.02, Stage.PACKAGING: 0.02, Stage.THUMBNAILS: 0.06,
 }  # fmt: skip
 """Other shares than the estimate starts from."""
 STEPS = 10
@@ -56,7 +57,7 @@ def _title(
             yield now, events.StageProgress(name, stage, step + 1.0)
         if stage == "analysis":
             yield now, events.Analysed(name, analysis(seconds))
-    spent = {stage: cost * share for stage, share in SHARES.items()}
+    spent = {stage.value: cost * share for stage, share in SHARES.items()}
     yield now, events.TitleDone(name, replace(example.title(name), seconds=spent))
 
 
@@ -86,8 +87,9 @@ def test_the_total_is_right_within_a_quarter_after_a_third(workers: int) -> None
 
 def test_progress_never_goes_back_and_a_repeated_stage_counts_once() -> None:
     estimate, before = Estimate(), 0.0
+    stages = (*list(SHARES)[:4], Stage.ENCODING)
     estimate.handle(events.BatchStarted(("a",)), 0.0)
-    for now, stage in enumerate(("analysis", "probing", "encoding", "verification", "encoding")):
+    for now, stage in enumerate(stages):
         estimate.handle(events.StageStarted("a", stage, 2.0, ""), float(now))
         estimate.handle(events.StageProgress("a", stage, 1.0), now + 0.5)
         assert before <= estimate.share < 1

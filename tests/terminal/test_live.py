@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pyte
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from pertitle import events
+from pertitle.results import Stage
 from pertitle.terminal.lines import LineView
 from pertitle.terminal.live import LiveView, shortened
 from tests.report import example
@@ -38,14 +40,16 @@ def play(view: LiveView | LineView) -> None:
     name = TITLE.name
     plan = TITLE.plan
     view.handle(events.BatchStarted((name, "other")))
-    view.handle(events.StageStarted(name, "analysis", 1.0, ""))
+    view.handle(events.StageStarted(name, Stage.ANALYSIS, 1.0, ""))
     view.handle(events.Analysed(name, plan.analysis))
-    view.handle(events.StageStarted(name, "probing", 6.0, "probes"))
+    view.handle(events.StageStarted(name, Stage.PROBING, 6.0, "probes"))
     view.handle(events.Probed(name, plan.ladder.probes[0], "h264"))
-    view.handle(events.StageProgress(name, "probing", 1.0))
+    view.handle(events.StageProgress(name, Stage.PROBING, 1.0))
     view.handle(events.Planned(name, plan.ladder))
-    view.handle(events.StageStarted(name, "verification", 7.0, "rungs"))
-    view.handle(events.StageProgress(name, "verification", 1.0, "1080p VMAF 94.9"))
+    view.handle(events.StageStarted(name, Stage.VERIFICATION, 7.0, "rungs"))
+    view.handle(events.StageProgress(name, Stage.VERIFICATION, 1.0))
+    rung = plan.ladder.rungs[0]
+    view.handle(events.RungVerified(name, "h264", rung, 4321.0, 94.9))
 
 
 @pytest.mark.parametrize("width", [80, 140])
@@ -64,7 +68,32 @@ def test_the_board_fits_and_tells_what_goes_on(width: int) -> None:
     assert text[1].startswith(TITLE.name[:15])
     assert "verification" in text[1]
     assert any("●" in line for line in text)
-    assert any("1080p VMAF 94.9" in line for line in text[2:])
+    assert "h264 1080p" in text[1]
+    assert any("h264 1080p" in line and "VMAF 94.9" in line for line in text[2:])
+
+
+def test_a_delivered_rung_takes_the_place_of_its_own_encode_and_of_no_other() -> None:
+    """Two codecs may have rungs of one height and quality: text alone could not tell them apart."""
+    screen = Screen(140)
+    done = TITLE.renditions[0]
+    hevc = replace(done, codec="hevc")
+    with LiveView(screen.console) as view:
+        view.handle(events.BatchStarted((TITLE.name,)))
+        view.handle(events.Planned(TITLE.name, TITLE.plan.ladder))
+        for one in (done, hevc):
+            view.handle(
+                events.RungVerified(
+                    TITLE.name, one.codec, one.rung, one.average_kbps, one.verification.vmaf
+                )
+            )
+        view.handle(events.RenditionDone(TITLE.name, done))
+        board = screen.console.render_lines(view.board(), pad=False)
+        text = ["".join(segment.text for segment in line).rstrip() for line in board]
+    told = [line for line in text if f"VMAF {done.verification.vmaf:.1f}" in line]
+    assert [("h264" in line, "hevc" in line, "kbit/s" in line) for line in told] == [
+        (False, True, False),
+        (True, False, True),
+    ]
 
 
 def test_a_long_title_tells_what_goes_on_too() -> None:
@@ -72,8 +101,8 @@ def test_a_long_title_tells_what_goes_on_too() -> None:
     name = "A Title That Is Far Too Long For Its Column"
     with LiveView(screen.console) as view:
         view.handle(events.BatchStarted((name,)))
-        view.handle(events.StageStarted(name, "verification", 7.0, "rungs"))
-        view.handle(events.StageProgress(name, "verification", 1.0, "1080p VMAF 94.9"))
+        view.handle(events.StageStarted(name, Stage.VERIFICATION, 7.0, "rungs"))
+        view.handle(events.StageProgress(name, Stage.VERIFICATION, 1.0, "1080p VMAF 94.9"))
         board = screen.console.render_lines(view.board(), pad=False)
         text = ["".join(segment.text for segment in line) for line in board]
     assert "1080p VMAF 94.9" in text[1]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging as _logging
 from collections.abc import Iterable
-from importlib.metadata import version as _version
 from pathlib import Path
 
 from pertitle import events
@@ -77,8 +76,8 @@ from pertitle.results import (
     Verification,
 )
 from pertitle.system.stop import Stop
+from pertitle.version import __version__
 
-__version__ = _version("pertitle")
 __all__ = [
     "Analysis",
     "AudioOptions",
@@ -128,6 +127,7 @@ __all__ = [
     "VerifyOptions",
     "VideoStream",
     "Window",
+    "__version__",
     "analyse",
     "encode",
     "events",

@@ -10,11 +10,23 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import pertitle
-from pertitle.commands.care import add_cache, add_completion, add_doctor, add_status
-from pertitle.commands.clicks import add_clicks, joined
-from pertitle.commands.deliver import add_encode, add_run
-from pertitle.commands.models import add_corpus, add_evaluate, add_train
+from pertitle.commands import (
+    analyze,
+    cache,
+    clicks,
+    compare,
+    completion,
+    corpus,
+    doctor,
+    encode,
+    evaluate,
+    plan,
+    run,
+    status,
+    thumbs,
+    train,
+)
+from pertitle.commands.clicks import joined
 from pertitle.commands.parser import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -24,8 +36,8 @@ from pertitle.commands.parser import (
     Parser,
 )
 from pertitle.commands.settings import Settings
-from pertitle.commands.title import add_analyze, add_compare, add_plan, add_thumbs
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
+from pertitle.version import __version__
 
 __all__ = [
     "EXIT_FAILED",
@@ -37,6 +49,11 @@ __all__ = [
     "main",
 ]
 
+COMMANDS = (
+    run, analyze, plan, encode, thumbs, clicks, corpus, train, evaluate, compare, status, cache,
+    doctor,
+)  # fmt: skip
+"""A module a command: ``add`` tells its options to the parser, ``run`` does it."""
 ABOUT = """
 Content-aware per-title encoding: every video gets its own adaptive ladder, verified, packaged
 for HLS and DASH, with thumbnails and a report.
@@ -104,21 +121,10 @@ def build_parser(*, two_words: bool = True) -> argparse.ArgumentParser:
     parser = Parser(prog="pertitle", description=ABOUT, epilog=MORE)
     parser.add_argument("-V", "--version", action=_Version)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add_run(commands)
-    add_analyze(commands)
-    add_plan(commands)
-    add_encode(commands)
-    add_thumbs(commands)
-    if two_words:
-        add_clicks(commands)
-    add_corpus(commands)
-    add_train(commands)
-    add_evaluate(commands)
-    add_compare(commands)
-    add_status(commands)
-    add_cache(commands)
-    add_doctor(commands)
-    add_completion(commands, build_parser)
+    for command in COMMANDS:
+        if two_words or command is not clicks:
+            command.add(commands)
+    completion.add(commands, build_parser)
     return parser
 
 
@@ -131,7 +137,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from pertitle.system.tools import find_toolbox
 
-        lines = [f"pertitle {pertitle.__version__}"]
+        lines = [f"pertitle {__version__}"]
         try:
             toolbox = find_toolbox()
             lines += [f"ffmpeg {toolbox.version}", f"libvmaf {toolbox.libvmaf}"]

@@ -7,6 +7,7 @@
     │   └── FolderError       … which is somebody else's, or in use by another run
     ├── ToolError             ffmpeg or the packager is missing or lacks a capability
     ├── SourceError           the input is not a usable video
+    │   └── DecoderCrash      … and a decoder died of it
     ├── StoreError            a store or web server refused, or was not reached
     ├── ProcessError          a child process failed
     │   └── ProcessTimeout    … or outlived its time limit
@@ -58,6 +59,10 @@ class ToolError(PertitleError):
 
 class SourceError(PertitleError):
     """The input cannot be read as a video."""
+
+
+class DecoderCrash(SourceError):
+    """A decoder ended itself over the input (segmentation fault, abort, ...)."""
 
 
 class StoreError(PertitleError):

@@ -45,13 +45,23 @@ FULL_HD = Size(1920, 1080)
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A part of a picture: the active one inside letterbox bars (in square pixels of
+    ``Source.size``), or a container's crop window (in pixels of the decoder's picture)."""
+
+    x: int
+    y: int
+    size: Size
+
+
+@dataclass(frozen=True)
 class VideoStream:
     """The picture track as the container describes it.
 
     Attributes:
         index: stream index in the container.
         codec: decoder name.
-        width, height: coded size.
+        width, height: size of the decoded picture.
         sample_aspect: pixel aspect (width over height).
         rotation: clockwise degrees a player turns the picture, 0, 90, 180 or 270.
         frame_rate: average frames per second.
@@ -62,6 +72,9 @@ class VideoStream:
         primaries, transfer, matrix, color_range: ffmpeg's names; ``unknown`` if not tagged.
         interlaced: the container or codec says that frames hold two fields.
         has_alpha: the pixel format has transparency.
+        mirrored: a player turns the picture and then swaps its left and right.
+        window: part of the decoder's picture that is shown, if not all of it; ``width`` and
+            ``height`` are then the window's.
     """
 
     index: int
@@ -81,6 +94,8 @@ class VideoStream:
     color_range: str
     interlaced: bool
     has_alpha: bool
+    mirrored: bool = False
+    window: Crop | None = None
 
     @property
     def dynamic_range(self) -> str:
@@ -90,7 +105,12 @@ class VideoStream:
 
 @dataclass(frozen=True)
 class AudioStream:
-    """One sound track: container index, codec, channels, layout, rate (Hz), language, title."""
+    """One sound track: container index, codec, channels, layout, rate (Hz), language, title.
+
+    Attributes:
+        lag: seconds from the start of the track to the first picture, in containers whose tracks
+            ffmpeg puts on a clock of those alone that a command uses; None in the others.
+    """
 
     index: int
     codec: str
@@ -100,6 +120,7 @@ class AudioStream:
     language: str
     title: str
     default: bool
+    lag: Fraction | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +145,9 @@ class Source:
         duration: seconds of the picture track.
         size: upright picture in square pixels, even on both sides (rotation and pixel aspect
             applied); rung heights are compared with ``size.height``.
-        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track of
-            the file; the sound of this moment belongs to the first picture.
+        origin: time of the first picture on ffmpeg's clock of a command that uses the picture
+            track; that clock starts at the earliest track of the file, or, in transport and program
+            streams, of those used.
     """
 
     path: Path
@@ -161,15 +183,6 @@ class Shot:
     @property
     def duration(self) -> float:
         return self.end - self.start
-
-
-@dataclass(frozen=True)
-class Crop:
-    """The active picture inside letterbox bars, in square pixels of ``Source.size``."""
-
-    x: int
-    y: int
-    size: Size
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,14 @@ class AudioRendition:
 
 
 @dataclass(frozen=True)
+class SoundTracks:
+    """The sound of a title: what is delivered, and why other tracks are not."""
+
+    kept: tuple[AudioRendition, ...]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Package:
     """A finished HLS and DASH package; paths are relative to the title's folder.
 

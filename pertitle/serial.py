@@ -214,7 +214,9 @@ def write_text(path: Path, text: str) -> None:
     part = path.parent / f".pertitle-{path.name[:40]}.{secrets.token_hex(6)}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(os.open(part, flags, 0o666), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(part, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -274,16 +276,17 @@ def sync_tree(folder: Path) -> None:
             sync_file(path)
 
 
-def write_json(path: Path, data: object) -> None:
-    """Write a record or plain data as JSON, atomically."""
-    write_text(path, json_text(data, indent=1) + "\n")
+def dumps(data: object, indent: int | None = None) -> str:
+    """JSON text of a record or plain data: UTF-8 whatever names it holds, safe in a terminal.
 
-
-def json_text(data: object, indent: int | None = None) -> str:
-    """A record or plain data as JSON that is safe to look at in a terminal.
-
-    JSON's own rules spell most control characters out; the rest of them, and marks that turn the
-    direction of text, are spelled out too.
+    JSON's own rules spell most control characters out; the rest of them, marks that turn the
+    direction of text, and what Python makes of bytes that are not UTF-8 (PEP 383) are spelled
+    out too, and read back as they were.
     """
     text = json.dumps(to_json(data), indent=indent, ensure_ascii=False)
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write a record or plain data as JSON, atomically."""
+    write_text(path, dumps(data, indent=1) + "\n")

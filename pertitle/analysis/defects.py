@@ -62,7 +62,7 @@ def find_defects(
         features: what was measured on the digest.
     """
     found = [
-        *_format_warnings(source, treatment, looks),
+        *_format_warnings(source, treatment, looks, glances),
         *_picture_warnings(treatment, looks, features),
         *_standstill_warnings(source, looks, glances),
     ]
@@ -70,7 +70,7 @@ def find_defects(
 
 
 def _format_warnings(
-    source: Source, treatment: Treatment, looks: Sequence[Look]
+    source: Source, treatment: Treatment, looks: Sequence[Look], glances: Sequence[Glance]
 ) -> list[SourceWarning]:
     video = source.video
     found = []
@@ -87,7 +87,7 @@ def _format_warnings(
         found.append(
             SourceWarning("interlaced", f"frames hold two fields{flagged}; they are deinterlaced")
         )
-    bars = find_letterbox(source, looks)
+    bars = find_letterbox(source, looks, glances)
     if bars is not None:
         done = "cut away" if treatment.crop is not None else "kept; crop on request"
         found.append(

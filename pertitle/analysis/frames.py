@@ -5,6 +5,7 @@ Pictures are streamed: nothing here holds more than a handful of frames, whateve
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,9 +19,9 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from pertitle.analysis.probe import open_container
 from pertitle.errors import SourceError
 from pertitle.records import Size, Source, Treatment, Window
+from pertitle.system.sources import open_media, windowed
 
 Plane = NDArray[np.uint8]
 
@@ -99,7 +100,7 @@ def decoder(source: Source) -> Iterator[Decoder]:
         SourceError: the file cannot be opened.
     """
     try:
-        container = open_container(source.path)
+        container = open_media(source.path)
     except (av.error.FFmpegError, OSError) as error:
         raise SourceError(f"cannot read {source.path.name}: {error}") from error
     with container:
@@ -114,7 +115,11 @@ at 24 frames a second."""
 
 
 class Decoder:
-    """Random access to the pictures of one open file."""
+    """Random access to the pictures of one open file.
+
+    Attributes:
+        sizes: of the decoder's pictures so far.
+    """
 
     def __init__(self, container: Any, stream: Any, source: Source) -> None:
         self._container = container
@@ -124,6 +129,21 @@ class Decoder:
         self.origin = start / av.time_base if start is not None else 0.0
         self.bytes_read = 0
         self.packets_read = 0
+        self._shown = windowed(source.video)
+        self.sizes: set[tuple[int, int]] = set()
+
+    def first(self) -> Any:
+        """The first picture that decodes, as the decoder gives it; the file is not sought in.
+
+        Raises:
+            SourceError: there is none.
+        """
+        with contextlib.suppress(av.error.FFmpegError):
+            for packet in self._container.demux(self.stream):
+                with contextlib.suppress(av.error.InvalidDataError):
+                    for frame in packet.decode():
+                        return frame
+        raise SourceError(f"{self._source.path.name}: no picture can be decoded")
 
     def frames(self, start: float, reach: float | None = None) -> Iterator[tuple[float, Any]]:
         """Raw decoded frames, with their times, that lead to ``start`` and all that follow.
@@ -170,7 +190,8 @@ class Decoder:
                     continue  # a damaged stretch: go on at the next readable picture
                 for frame in decoded:
                     if frame.pts is not None:
-                        yield float(frame.pts) * base - self.origin, frame
+                        self.sizes.add((frame.width, frame.height))
+                        yield float(frame.pts) * base - self.origin, self._shown(frame)
         except av.error.FFmpegError:
             return  # a torn tail ends the title
 
@@ -213,6 +234,8 @@ def prepare(frame: Any, source: Source, treatment: Treatment) -> tuple[Plane, Pl
         planes = [_one_field(plane) for plane in planes]
     turns = -source.video.rotation // 90
     upright = [np.rot90(plane, turns) for plane in planes] if turns else planes
+    if source.video.mirrored:
+        upright = [plane[:, ::-1] for plane in upright]
     if treatment.crop is not None:
         upright = [_cut(plane, source.size, treatment.crop) for plane in upright]
     luma = resize(upright[0], treatment.size)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,17 @@ import av.error
 from pertitle.analysis.timing import Timing, read_timing
 from pertitle.errors import SourceError
 from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
-from pertitle.system.sources import CONTAINERS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, PROTOCOLS
+from pertitle.system.sources import MAX_PIXELS, MAX_SECONDS, MAX_SIDE, open_media
 
 MAX_PROBED_PACKETS = 600
 TEXT_SUBTITLES = {"subrip", "srt", "ass", "ssa", "webvtt", "mov_text", "text"}
 
 
-def probe(path: Path | str) -> Source:
+def probe(path: Path | str, *, sound: bool = True) -> Source:
     """Open a file and describe it without decoding it whole.
+
+    Args:
+        sound: look at its sound tracks; without, it is described as if it had none.
 
     Raises:
         SourceError: the file is missing, empty, not a video, or without a decodable picture.
@@ -37,8 +43,8 @@ def probe(path: Path | str) -> Source:
     if not os.access(path, os.R_OK):
         raise SourceError(f"cannot read {path.name}: permission denied")
     try:
-        with open_container(path) as container:
-            return _describe(container, path, size)
+        with open_media(path) as container:
+            return _describe(container, path, size, sound=sound)
     except av.error.InvalidDataError as error:
         raise SourceError(f"{path.name} is not a video, or is cut off or damaged") from error
     except av.error.ArgumentError as error:
@@ -48,23 +54,7 @@ def probe(path: Path | str) -> Source:
         raise SourceError(f"{path.name} is not a readable video: {reason}") from error
 
 
-def open_container(path: Path) -> Any:
-    """Open a media file so that it can reach no other one.
-
-    The name is taken literally, only local files may be read, and playlist formats (HLS, DASH,
-    concat, image sequences) are refused: a crafted list could name any file of this machine.
-
-    Raises:
-        av.error.FFmpegError: it is not a media file of a known container format.
-    """
-    options = {
-        "protocol_whitelist": PROTOCOLS,
-        "format_whitelist": ",".join(CONTAINERS),
-    }
-    return av.open(f"file:{path}", options=options, metadata_errors="replace")
-
-
-def _describe(container: Any, path: Path, size: int) -> Source:
+def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
     pictures = [
         stream
         for stream in container.streams.video
@@ -79,6 +69,11 @@ def _describe(container: Any, path: Path, size: int) -> Source:
     first, second_field = _first_frame(container, stream, path)
     _check_size(path, first)
     timing = read_timing(container, stream)
+    # A cut between keyframes begins with pictures that nothing decodes.
+    lead = max(0.0, (first.time or 0.0) - timing.start)
+    if lead > 0.5 / timing.rate:
+        frames = None if timing.frames is None else timing.frames - round(lead * timing.rate)
+        timing = replace(timing, duration=max(timing.duration - lead, 0.01), frames=frames)
     video = _video_stream(stream, first, timing, second_field)
     duration = timing.duration
     if duration > MAX_SECONDS:
@@ -88,10 +83,12 @@ def _describe(container: Any, path: Path, size: int) -> Source:
         bytes=size,
         container=container.format.name,
         duration=duration,
-        size=_upright(video),
+        size=upright(video),
         video=video,
         audio=tuple(
-            _audio_stream(s) for s in container.streams.audio if s.codec_context is not None
+            _audio_stream(s, _lag(container, s, stream, first))
+            for s in (container.streams.audio if sound else ())
+            if s.codec_context is not None
         ),
         subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
         origin=_origin(container, stream, first),
@@ -105,7 +102,24 @@ def _origin(container: Any, stream: Any, frame: Any) -> Fraction:
     if frame.pts is None:  # a bare stream without a clock
         return Fraction(0)
     clock = Fraction(container.start_time or 0, av.time_base)
+    if _clock_of_used(container):
+        clock = Fraction((stream.start_time or 0) * stream.time_base)
     return Fraction(frame.pts * (frame.time_base or stream.time_base)) - clock
+
+
+def _clock_of_used(container: Any) -> bool:
+    """ffmpeg's clock starts at the earliest track that a command uses and not at that of the file.
+
+    So it is seen to be in ffmpeg 9.0.2 of formats with the flag ``AVFMT_TS_DISCONT``.
+    """
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+
+
+def _lag(container: Any, track: Any, stream: Any, frame: Any) -> Fraction | None:
+    if not _clock_of_used(container) or frame.pts is None or track.start_time is None:
+        return None
+    first = Fraction(frame.pts * (frame.time_base or stream.time_base))
+    return first - Fraction(track.start_time * track.time_base)
 
 
 def _check_size(path: Path, picture: Any) -> None:
@@ -133,7 +147,8 @@ def _video_stream(stream: Any, frame: Any, timing: Timing, interlaced: bool) -> 
     context = stream.codec_context
     pixel_format = frame.format
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-    color = {
+    rotation, mirrored = _position(frame)
+    color: dict[str, Any] = {
         "primaries": _color_name(_PRIMARIES, getattr(frame, "color_primaries", None)),
         "transfer": _color_name(_TRANSFERS, getattr(frame, "color_trc", None)),
         "matrix": _color_name(_MATRICES, getattr(frame, "colorspace", None)),
@@ -145,7 +160,8 @@ def _video_stream(stream: Any, frame: Any, timing: Timing, interlaced: bool) -> 
         width=frame.width,
         height=frame.height,
         sample_aspect=Fraction(aspect) if aspect and aspect > 0 else Fraction(1),
-        rotation=round(-(getattr(frame, "rotation", 0) or 0) / 90) * 90 % 360,
+        rotation=rotation,
+        mirrored=mirrored,
         frame_rate=timing.rate,
         variable_rate=timing.variable,
         frames=timing.frames,
@@ -177,7 +193,21 @@ def _color_name(names: dict[int, str], code: object) -> str:
     return names.get(int(code), "unknown") if code is not None else "unknown"  # type: ignore[call-overload]
 
 
-def _upright(video: VideoStream) -> Size:
+def _position(frame: Any) -> tuple[int, bool]:
+    """Clockwise degrees that a player turns the picture, and whether it mirrors it after that.
+
+    From the display matrix (ISO/IEC 14496-12, 6.2.2): ``x' = ax + cy``, ``y' = bx + dy``.
+    """
+    for side in frame.side_data:
+        if side.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = struct.unpack("<5i", bytes(side)[:20])
+            mirrored = a * d - b * c < 0
+            angle = math.degrees(math.atan2(b, -a if mirrored else a))
+            return round(angle / 90) * 90 % 360, mirrored
+    return 0, False
+
+
+def upright(video: VideoStream) -> Size:
     """Square pixels: the side that the pixel aspect stretches grows, as players do it."""
     width, height = Fraction(video.width), Fraction(video.height)
     if video.sample_aspect > 1:
@@ -194,17 +224,22 @@ def _down_to_even(value: Fraction) -> int:
     return max(2, 2 * int((value + Fraction(1, 100)) / 2))
 
 
-def _audio_stream(stream: Any) -> AudioStream:
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+"""By the number of channels: PyAV 18.1 frees the layout of unlabelled channels twice."""
+
+
+def _audio_stream(stream: Any, lag: Fraction | None) -> AudioStream:
     context = stream.codec_context
     return AudioStream(
         index=stream.index,
         codec=context.name,
         channels=context.channels,
-        layout=context.layout.name,
+        layout=_LAYOUTS.get(context.channels, f"{context.channels} channels"),
         sample_rate=context.sample_rate,
         language=stream.language or "und",
         title=stream.metadata.get("title", ""),
         default=bool(int(stream.disposition) & 1),
+        lag=lag,
     )
 
 

@@ -58,7 +58,8 @@ class Look:
         key_bits, rate: toy coding at ``TOY_LINES`` lines, log2(kbit) and log2(kbit/s).
         quality: estimated VMAF of a coarse toy coding, seen at ``TOY_LINES`` lines.
         fields: evidence of interlacing, see :func:`field_evidence`.
-        bars: black lines at the top, bottom, left and right, shares of height and width.
+        bars: black lines at the top, bottom, left and right, shares of height and width; None
+            where all is black.
         banding: share of the picture that is visibly stepped, see :func:`banding_share`.
     """
 
@@ -68,7 +69,7 @@ class Look:
     rate: float
     quality: float
     fields: str
-    bars: tuple[float, float, float, float]
+    bars: tuple[float, float, float, float] | None
     banding: float
 
 
@@ -195,15 +196,15 @@ def _empty_lines(luma: Plane, axis: int) -> NDArray[np.bool_]:
     return np.asarray((high < BAR_LUMA) & (high - low <= BAR_SPREAD))
 
 
-def black_bars(luma: Plane) -> tuple[float, float, float, float]:
+def black_bars(luma: Plane) -> tuple[float, float, float, float] | None:
     """Black lines at the top, bottom, left and right, as shares of the height or width.
 
-    An all-black frame tells nothing and counts as having no bars.
+    None for a frame that is black all over and tells nothing.
     """
     height, width = luma.shape
     rows, columns = _empty_lines(luma, 1), _empty_lines(luma, 0)
     if rows.all() or columns.all():
-        return (0.0, 0.0, 0.0, 0.0)
+        return None
     top, bottom = int(np.argmin(rows)), int(np.argmin(rows[::-1]))
     left, right = int(np.argmin(columns)), int(np.argmin(columns[::-1]))
     return (top / height, bottom / height, left / width, right / width)

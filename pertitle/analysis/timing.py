@@ -33,12 +33,14 @@ class Timing:
         variable: more than 2 % of the frames are off the even grid by over a quarter frame.
         duration: seconds from the first shown frame to the end of the last.
         frames: shown frames, None if they were not counted.
+        start: time of the first shown frame on the container's clock, seconds.
     """
 
     rate: Fraction
     variable: bool
     duration: float
     frames: int | None
+    start: float = 0.0
 
 
 @dataclass
@@ -57,19 +59,22 @@ def read_timing(container: Any, stream: Any) -> Timing:
     head = _read(container, stream, limit)
     times = sorted(head.times)
     steps = [b - a for a, b in itertools.pairwise(times) if b > a]
+    start = times[0] if times else 0.0
     rate = _average_rate(stream, steps)
     frame = float(1 / rate)
     uneven = sum(abs(step - frame) > 0.25 * frame for step in steps)
     variable = uneven > 0.02 * len(steps) and uneven > 2
-    if variable:
+    if variable and is_pulled_down(steps):
+        rate, variable = FILM, False
+    elif variable:
         rate = _usual_rate(rate, steps)
         frame = float(1 / rate)
     if head.ended or declared is None:
         length = _shown_seconds(times, frame, variable)
-        return Timing(rate, variable, round(length, 6), len(times) or None)
+        return Timing(rate, variable, round(length, 6), len(times) or None, start)
     end = _readable_end(container, stream, declared, frame)
     counted = stream.frames if abs(end - declared) < 2 * frame and stream.frames else None
-    return Timing(rate, variable, round(max(end, frame), 6), counted)
+    return Timing(rate, variable, round(max(end, frame), 6), counted, start)
 
 
 def _shown_seconds(times: list[float], frame: float, variable: bool) -> float:
@@ -156,11 +161,42 @@ def _declared(container: Any, stream: Any) -> float | None:
 
 
 def _average_rate(stream: Any, steps: list[float]) -> Fraction:
-    average = stream.average_rate
-    if not average or average <= 0 or average > 1000:
-        typical = sum(steps) / len(steps) if steps else 0.04
-        average = Fraction(1 / typical).limit_denominator(100_000)
-    return _tidy(Fraction(average))
+    """The header's rate, unless the pictures' own times tell another one."""
+    header = stream.average_rate
+    usable = header is not None and 0 < header <= 1000
+    own = _own_rate(steps, float(stream.time_base))
+    if own is None:
+        return _tidy(Fraction(header)) if usable else Fraction(25)
+    rate, doubt = own
+    if usable and abs(float(header) / rate - 1) <= max(HEADER_DOUBT, 1.5 * doubt):
+        return _tidy(Fraction(header))
+    near = min((*SLOW_RATES, *STANDARD_RATES), key=lambda known: abs(rate / float(known) - 1))
+    if abs(rate / float(near) - 1) <= max(0.0005, doubt):
+        return near
+    return Fraction(rate).limit_denominator(1001)
+
+
+def _own_rate(steps: list[float], tick: float) -> tuple[float, float] | None:
+    """The rate of the usual steps between pictures, and the share it may be off by rounding.
+
+    None without steps, or where most are unlike their median: then there is no one rate.
+    """
+    if not steps:
+        return None
+    middle = statistics.median(steps)
+    usual = [step for step in steps if abs(step - middle) <= max(0.25 * middle, 1.01 * tick)]
+    if len(usual) < 0.8 * len(steps) or middle > SLOWEST:
+        return None
+    return len(usual) / sum(usual), tick / sum(usual)
+
+
+def is_pulled_down(steps: list[float]) -> bool:
+    """Whether pictures are shown for two and three fields in turn: film in 60 Hz video, whose
+    repeat flags ask for it (ISO/IEC 13818-2, ``repeat_first_field``)."""
+    fields = [step * 60000 / 1001 for step in steps]
+    threes = sum(abs(count - 3) < 0.2 for count in fields)
+    twos = sum(abs(count - 2) < 0.2 for count in fields)
+    return twos + threes >= 0.95 * len(steps) and 0.4 <= threes / len(steps) <= 0.6
 
 
 def _usual_rate(average: Fraction, steps: list[float]) -> Fraction:
@@ -172,6 +208,12 @@ def _usual_rate(average: Fraction, steps: list[float]) -> Fraction:
     return rate if average < rate <= FASTEST_USUAL else average
 
 
+SLOWEST = 60.0
+"""Seconds between pictures beyond which there is no rate to speak of."""
+HEADER_DOUBT = 0.002
+"""Share by which a header's rate may miss that of the pictures' own times."""
+FILM = Fraction(24000, 1001)
+SLOW_RATES = (Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(20))
 STANDARD_RATES = (
     Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30),
     Fraction(48), Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100),

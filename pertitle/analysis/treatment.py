@@ -8,24 +8,26 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from pertitle.analysis.scan import Look
-from pertitle.analysis.timing import STANDARD_RATES
+from pertitle.analysis.scan import Glance, Look, black_bars
+from pertitle.analysis.timing import SLOW_RATES, STANDARD_RATES
 from pertitle.records import Crop, Size, Source, Treatment
 
-SLOW_RATES = (Fraction(5), Fraction(10), Fraction(12), Fraction(15), Fraction(20))
 MIN_BAR = 0.02
 """Bars narrower than this share of the picture are left alone: overscan, not letterbox."""
 MAX_BAR = 0.35
 
 
-def decide_treatment(source: Source, looks: Sequence[Look], *, crop: bool = False) -> Treatment:
+def decide_treatment(
+    source: Source, looks: Sequence[Look], glances: Sequence[Glance] = (), *, crop: bool = False
+) -> Treatment:
     """The treatment of a source.
 
     Args:
         looks: sampled places of the title.
+        glances: all frames of a short title.
         crop: cut a detected letterbox away.
     """
-    cut = find_letterbox(source, looks) if crop else None
+    cut = find_letterbox(source, looks, glances) if crop else None
     return Treatment(
         frame_rate=constant_rate(source),
         size=cut.size if cut is not None else source.size,
@@ -57,10 +59,25 @@ def is_interlaced(source: Source, looks: Sequence[Look]) -> bool:
     return (fields >= 2 and fields > 2 * frames) or (fields == len(looks) == 1)
 
 
-def find_letterbox(source: Source, looks: Sequence[Look]) -> Crop | None:
-    """The picture inside black bars that every sampled place has, None if there are none."""
-    seen = np.array([look.bars for look in looks if sum(look.bars) > 0])
-    if not looks or len(seen) < max(1, 0.8 * len(looks)):
+def find_letterbox(
+    source: Source, looks: Sequence[Look], glances: Sequence[Glance] = ()
+) -> Crop | None:
+    """The picture inside black bars that every sampled place has, None if there are none.
+
+    What any place shows stays; those that are dark throughout tell nothing.
+    """
+    found = [look.bars for look in looks if look.bars is not None]
+    for glance in glances:
+        small = black_bars(glance.thumb)
+        if small is not None:  # a thumbnail's lines blur the border of what lies inside the bars
+            lines, columns = (1.5 / side for side in glance.thumb.shape)
+            top, bottom, left, right = (
+                bar and bar + blur
+                for bar, blur in zip(small, (lines, lines, columns, columns), strict=True)
+            )
+            found.append((top, bottom, left, right))
+    seen = np.array(found)
+    if not len(seen):
         return None
     top, bottom, left, right = _turned(seen.min(axis=0), source)
     size = source.size

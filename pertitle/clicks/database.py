@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.clicks.log import Event
+from pertitle.clicks.stopping import Log
 from pertitle.errors import ModelError, UsageError
 from pertitle.thumbnails.terms import NEUTRAL, WEIGHTS
 
@@ -287,16 +288,25 @@ class Store:
             float(squares / rewards) if rewards else 1.0,
         )
 
-    def sums(self, title: str) -> list[tuple[str, int, float, float, int]]:
-        """For a test over a title's candidates: name, place, Σr/p, Σ(r/p)² and events with p."""
-        return self._db.execute(
-            "SELECT name, place, TOTAL(reward / propensity),"
-            " TOTAL(reward * reward / propensity / propensity), COUNT(propensity)"
-            " FROM thumbnail LEFT JOIN event ON event.thumbnail = thumbnail.id AND bot = 0"
-            " WHERE title = ? AND features IS NOT NULL AND place IS NOT NULL"
-            " GROUP BY thumbnail.id ORDER BY place",
+    def tested(self, title: str) -> tuple[list[str], Log]:
+        """For a test over a title's candidates: their names by place, and its events with
+        propensities by time, those without a date first."""
+        found = "title = ? AND features IS NOT NULL AND place IS NOT NULL"
+        names = self._db.execute(
+            f"SELECT id, name FROM thumbnail WHERE {found} ORDER BY place", (title,)
+        )
+        places = {number: (place, name) for place, (number, name) in enumerate(names)}
+        rows = self._db.execute(
+            "SELECT thumbnail, reward, propensity FROM event WHERE bot = 0 AND propensity > 0"
+            f" AND thumbnail IN (SELECT id FROM thumbnail WHERE {found}) ORDER BY time, key",
             (title,),
-        ).fetchall()
+        )
+        table = np.fromiter(
+            ((places[number][0], reward, propensity) for number, reward, propensity in rows),
+            dtype=[("arm", "i8"), ("reward", "f8"), ("propensity", "f8")],
+        )
+        log = Log(table["arm"], table["reward"], table["propensity"])
+        return [name for _, name in places.values()], log
 
     def candidates(
         self, titles: Sequence[str] | None = None

@@ -284,11 +284,9 @@ def judge_test(store: Path, title: str, *, alpha: float = 0.05) -> Verdict:
             propensities.
     """
     with Store(store, create=False) as open_store:
-        sums = open_store.sums(title)
-    if len(sums) < 2:
+        names, log = open_store.tested(title)
+    if len(names) < 2:
         raise UsageError(f"the store knows fewer than two thumbnails of {title}")
-    events = sum(row[4] for row in sums)
-    if events == 0:
+    if not len(log.arm):
         raise UsageError(f"a test needs events of {title} with propensities")
-    arms = [stopping.Arm(name, total, square) for name, _, total, square, _ in sums]
-    return stopping.decide(arms, events, alpha=alpha, default=sums[0][0])
+    return stopping.decide(names, log, alpha=alpha, default=names[0])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import FULL_HD, Size
-from pertitle.serial import json_text, write_named
+from pertitle.serial import dumps, write_named
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -274,9 +273,9 @@ def probe_counts(text: str) -> tuple[int, ...]:
 
 def write_json_file(target: str, data: object) -> None:
     if target == "-":
-        sys.stdout.write(json_text(data, indent=1) + "\n")
+        print(dumps(data, indent=1))
         return
     try:
-        write_named(Path(target).absolute(), json_text(data, indent=1) + "\n")
+        write_named(Path(target).absolute(), dumps(data, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror}") from error

@@ -20,7 +20,7 @@ def joined(argv: list[str]) -> list[str]:
     return argv
 
 
-def add_clicks(commands: Any) -> None:
+def add(commands: Any) -> None:
     """Register the four commands."""
     learn = _command(commands, "learn", "take in click events and learn the ranking", _learn)
     learn.add_argument("events", nargs="+", type=Path, metavar="EVENTS", help="CSV, JSONL, Parquet")

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from joblib import Parallel, delayed
 
-import pertitle
 from pertitle import events
 from pertitle.codecs import Codec, codec_named, prepared
 from pertitle.delivery.constraints import undominated
@@ -27,9 +26,17 @@ from pertitle.encoder.verification import Verifier
 from pertitle.events import OnEvent
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan, TitlePlan
-from pertitle.results import AudioRendition, Package, Rendition, Stage, Verification
+from pertitle.results import (
+    AudioRendition,
+    Package,
+    Rendition,
+    SoundTracks,
+    Stage,
+    Verification,
+)
 from pertitle.storage.workspace import FORMAT, Workspace, key_of
 from pertitle.system.tools import Toolbox
+from pertitle.version import __version__
 
 TOP_SHARE = 0.5
 """The top rung is held to this share of the tolerance: it is what most viewers watch."""
@@ -79,7 +86,7 @@ def deliver(
     stat = plan.analysis.source.path.stat()
     basis = key_of(
         FORMAT,
-        pertitle.__version__,
+        __version__,
         toolbox.version,
         space.folder,  # records hold absolute paths
         plan.analysis.source,
@@ -95,14 +102,23 @@ def deliver(
     analysis = plan.analysis
     frames = max(r.frames * (2 if r.rung.half_rate else 1) for r in renditions)
     with steps.stage(Stage.AUDIO, float(len(analysis.source.audio)), "tracks"):
-        audio = space.remember(
-            "audio",
-            key_of(basis, frames, options.audio),
-            tuple[AudioRendition, ...],
-            lambda folder: encode_audio(
-                toolbox, analysis, frames=frames, folder=folder, options=options.audio
-            ),
-        )
+
+        def sound(folder: Path) -> SoundTracks:
+            dropped: list[str] = []
+            kept = encode_audio(
+                toolbox,
+                analysis,
+                frames=frames,
+                folder=folder,
+                options=options.audio,
+                on_dropped=dropped.append,
+            )
+            return SoundTracks(kept, tuple(dropped))
+
+        tracks = space.remember("audio", key_of(basis, frames, options.audio), SoundTracks, sound)
+        audio = tracks.kept
+        for note in tracks.dropped:
+            steps.emit(events.Notice(steps.name, note))
         for track in audio:
             for remark in track.remarks:
                 message = f"sound track {track.source_index}: {remark}"
@@ -259,7 +275,7 @@ def _bring_onto_target(
 
     def verified(rung: EncodedRung) -> Verification:
         stat = rung.path.stat()
-        basis = (stat.st_size, stat.st_mtime_ns, pertitle.__version__, FORMAT, toolbox.version)
+        basis = (stat.st_size, stat.st_mtime_ns, __version__, FORMAT, toolbox.version)
         key = key_of(*basis, ladder.quality_model, ladder.display, options.verify)
         return space.note(
             f"verified-{rung.path.stem}",

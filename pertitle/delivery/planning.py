@@ -9,14 +9,14 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import pertitle
 from pertitle import events
 from pertitle.analysis.analysing import analyse
 from pertitle.codecs import Codec, by_reach, codec_named, delivered_range, prepared
 from pertitle.delivery.constraints import fit_size
 from pertitle.delivery.job import Work, cache_for, toolbox_for
+from pertitle.delivery.steady import even, under_its_name
 from pertitle.encoder.prober import DigestProber
-from pertitle.errors import ModelError, UsageError
+from pertitle.errors import DecoderCrash, ModelError, UsageError
 from pertitle.events import OnEvent, ignore, logged
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.delivered import learn_from_rungs
@@ -36,6 +36,7 @@ from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox, find_toolbox
 from pertitle.thumbnails.making import make_thumbnails
 from pertitle.thumbnails.renditions import SHAPES
+from pertitle.version import __version__
 
 HALF_RATE_SHARE = 0.7
 """Bits that every other picture takes, of those of all pictures that look as good."""
@@ -54,13 +55,33 @@ def _toolbox(options: Options, stop: Stop | None) -> Toolbox:
 
 def analyse_title(path: Path, options: Options, *, stop: Stop | None = None) -> Analysis:
     """Measure a title. See :func:`pertitle.analyse`."""
-    encode = options.encode
+    toolbox = _toolbox(options, stop)
+    with even(path, toolbox) as readable:
+        analysis = _measured(readable, options, toolbox)
+        return analysis if readable is path else under_its_name(analysis, path)
+
+
+def _measured(
+    path: Path,
+    options: Options,
+    toolbox: Toolbox,
+    on_progress: Callable[[float], None] | None = None,
+) -> Analysis:
+    """Analyse in a child process; without the sound, where its headers kill the decoder."""
     arguments = {
         "path_or_source": path.absolute(),
-        "segment_seconds": encode.segment_seconds,
-        "crop": encode.crop,
+        "segment_seconds": options.encode.segment_seconds,
+        "crop": options.encode.crop,
+        "ffmpeg": toolbox.ffmpeg,
     }
-    return isolated(_toolbox(options, stop), analyse, arguments, name=path.name)
+    try:
+        return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+    except DecoderCrash as crash:
+        try:
+            arguments["sound"] = False
+            return isolated(toolbox, analyse, arguments, name=path.name, on_progress=on_progress)
+        except DecoderCrash:
+            raise crash from None
 
 
 def plan_title(
@@ -70,24 +91,30 @@ def plan_title(
     stop = stop or Stop()
     toolbox, cache = toolbox_for(options, stop), cache_for(options)
     name, tell = folder_name(path.stem), logged(on_event)
-    return plan_in(path, Work(name, options, toolbox, tell, stop, cache))
+    with even(path, toolbox) as readable:
+        plan = plan_in(readable, Work(name, options, toolbox, tell, stop, cache))
+        if readable is path:
+            return plan
+        return replace(plan, analysis=under_its_name(plan.analysis, path))
 
 
 def thumbnails_of(
     path: Path, folder: Path, options: Options, *, stop: Stop | None = None
 ) -> tuple[Thumbnail, ...]:
     """Write candidate thumbnails of a title into a folder. See :func:`pertitle.thumbs`."""
-    analysis = analyse_title(path, options, stop=stop)
+    toolbox = _toolbox(options, stop)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    return isolated(
-        _toolbox(options, stop),
-        make_thumbnails,
-        thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
-        name=path.name,
-    )
+    with even(path, toolbox) as readable:
+        analysis = _measured(readable, options, toolbox)
+        return isolated(
+            toolbox,
+            make_thumbnails,
+            thumbnail_arguments(analysis, folder.absolute(), folder_name(path.stem), options),
+            name=path.name,
+        )
 
 
 def thumbnail_arguments(
@@ -179,7 +206,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
     """The analysis, from the cache if this content was analysed before, and its key."""
     segment, crop = work.options.encode.segment_seconds, work.options.encode.crop
     mark = fingerprint(path, whole=work.options.whole_digest)
-    key = key_of("analysis", FORMAT, pertitle.__version__, mark, segment, crop)
+    key = key_of("analysis", FORMAT, __version__, mark, segment, crop)
     known = work.cache.get(key)
     if known is not None:
         try:
@@ -189,13 +216,7 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
     before = path.stat()
-    analysis = isolated(
-        work.toolbox,
-        analyse,
-        {"path_or_source": path.absolute(), "segment_seconds": segment, "crop": crop},
-        name=path.name,
-        on_progress=work.progress(Stage.ANALYSIS),
-    )
+    analysis = _measured(path, work.options, work.toolbox, work.progress(Stage.ANALYSIS))
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
         work.cache.put(key, analysis)

@@ -12,6 +12,7 @@ from pertitle import events, words
 from pertitle.delivery.assembly import Delivery, deliver
 from pertitle.delivery.job import Recorder, Work
 from pertitle.delivery.planning import plan_in, thumbnail_arguments
+from pertitle.delivery.steady import copied_evenly, has_own_clock, under_its_name
 from pertitle.errors import PertitleError, SourceError
 from pertitle.records import TitlePlan
 from pertitle.report.preview import write_preview
@@ -59,8 +60,8 @@ def deliver_title(
     """
     if not title.url:
         refuse_output(title.path, out)
-    source = _fingerprint(title, work)
-    state = _state(title)
+    given_title = title
+    source, state = _fingerprint(title, work), _state(title)
     inputs = inputs_of(source, work.options, work.toolbox.version)
     if given is not None:
         inputs["plan"] = key_of(given.ladders)
@@ -83,19 +84,22 @@ def deliver_title(
         space.withdraw()  # what a killed run had in place would be uploaded with the rest
     if changed.keys() != {"preview"}:  # which takes nothing from the source
         title = _fetched(title, space, work)
+    named = title.path
+    if changed.keys() != {"preview"}:
+        title = _evened(title, space, work)
 
     def unchanged() -> None:
-        if title.url:
+        if given_title.url:
             return  # the copy is pertitle's own, and was whole
-        if (_state(title), _fingerprint(title, work)) != (state, source):
+        if (_state(given_title), _fingerprint(given_title, work)) != (state, source):
             space.clear()  # what was made may be of either
-            raise SourceError(f"{title.path.name} was replaced or changed while it was worked on")
+            raise SourceError(f"{named.name} was replaced or changed while it was worked on")
 
     if earlier is not None and EXTRAS.issuperset(changed):
         earlier = replace(earlier, result=_at(earlier.result, title))
         result = _with_extras(title, earlier, changed, space, work)
     else:
-        result = _delivered(title, inputs, given, earlier, space, work, unchanged)
+        result = _delivered(title, named, inputs, given, earlier, space, work, unchanged)
     document = {"version": RESULT_VERSION, "inputs": inputs, **_shown(result, space, work)}
     try:
         unchanged()
@@ -163,6 +167,22 @@ def _fetched(title: Title, space: Workspace, work: Work) -> Title:
     return replace(title, path=space.work / "source" / name)
 
 
+def _evened(title: Title, space: Workspace, work: Work) -> Title:
+    """The title with a copy for its source, where the source's clock jumps."""
+    if not has_own_clock(title.path):
+        return title
+
+    def make(folder: Path) -> str:
+        copy = copied_evenly(title.path, folder, work.toolbox)
+        return copy.name if copy is not None else ""
+
+    name = space.remember("even", key_of(fingerprint(title.path)), str, make)
+    if not name:
+        return title
+    work.emit(events.Notice(title.name, "its clock jumps; it is read from a copy with an even one"))
+    return replace(title, path=space.work / "even" / name)
+
+
 def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -> None:
     """Upload a finished title and remove it here."""
     with work.stage(Stage.UPLOADING, 1.0):
@@ -173,6 +193,7 @@ def _hand_over(store: Store, space: Workspace, work: Work, *, keep_work: bool) -
 
 def _delivered(
     title: Title,
+    named: Path,
     inputs: dict[str, Any],
     given: TitlePlan | None,
     earlier: Earlier | None,
@@ -183,9 +204,10 @@ def _delivered(
     """Make a title; everything but ``result.json`` is in place in the end.
 
     Args:
+        named: the source as results name it, where the title is read from a copy.
         unchanged: raises if the source is not any more what it was; nothing is published then.
     """
-    plan = given or _resumed_plan(title, inputs, space, work)
+    plan = _read_from(given or _resumed_plan(title, inputs, space, work), title.path)
     recorder = work.toolbox.runner
     assert isinstance(recorder, Recorder)
     before = space.rungs()
@@ -196,6 +218,8 @@ def _delivered(
         work.emit(events.Notice(title.name, f"{told} were encoded by an earlier run and are kept"))
     same = _same_pictures(earlier, inputs, plan, space)
     thumbnails = same if same is not None else _thumbnails(title, plan, inputs, space, work)
+    if title.path != named:
+        plan = replace(plan, analysis=under_its_name(plan.analysis, named))
     result = _result(title, plan, delivery, thumbnails, recorder.commands, work.seconds)
     unchanged()
     space.retract()
@@ -208,13 +232,20 @@ def _delivered(
     return result
 
 
+def _read_from(plan: TitlePlan, path: Path) -> TitlePlan:
+    """The plan of a source that lies there."""
+    source = replace(plan.analysis.source, path=path)
+    return replace(plan, analysis=replace(plan.analysis, source=source))
+
+
 def _with_extras(
     title: Title, earlier: Earlier, changed: dict[str, str], space: Workspace, work: Work
 ) -> TitleResult:
     """A delivered title with other thumbnails or another preview page."""
     result = earlier.result
     if changed.keys() - {"preview"}:
-        thumbnails = _thumbnails(title, result.plan, earlier.inputs, space, work)
+        plan = _read_from(result.plan, title.path)
+        thumbnails = _thumbnails(title, plan, earlier.inputs, space, work)
         (space.folder / "result.json").unlink(missing_ok=True)
         space.publish(space.work, ["thumbnails"])
         result = replace(result, thumbnails=thumbnails)
@@ -276,8 +307,7 @@ def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: 
         except PertitleError:
             saved.unlink()
         else:
-            source = replace(plan.analysis.source, path=title.path)
-            plan = replace(plan, analysis=replace(plan.analysis, source=source))
+            plan = _read_from(plan, title.path)
             work.emit(events.Notice(work.name, "continues with the plan of an earlier run"))
             return plan
     plan = plan_in(title.path, work, space.staged("digest"))

@@ -35,19 +35,48 @@ LOSSLESS = {"f": "matroska", "c:v": "libx264", "preset": "ultrafast", "qp": "0",
 def finish(program: str, stream: Any, *, progress: bool = False) -> list[str]:
     """The argv of a graph; ``progress`` adds machine-readable progress on stdout."""
     extra = ["-progress", "pipe:1", "-stats_period", "0.5"] if progress else []
-    return [program, *GLOBAL_OPTIONS, *extra, *ffmpeg.get_args(stream)]
+    given = (part.translate(_TOLD) for part in ffmpeg.get_args(stream))
+    return [program, *GLOBAL_OPTIONS, *extra, *given]
+
+
+_HELD = {code: 0x10FF00 + code - 0xDC00 for code in range(0xDC80, 0xDD00)}
+_TOLD = {held: code for code, held in _HELD.items()}
+
+
+def url(path: Path | str) -> str:
+    """A file as an input or output of a graph; only :func:`finish` makes a name of it again.
+
+    Bytes of a name that are not UTF-8 (lone surrogates, PEP 383) stand as private characters
+    until then: ffmpeg-python takes texts alone that can be encoded.
+    """
+    return f"file:{path}".translate(_HELD)
 
 
 def open_input(path: Path, window: Window | None = None, **options: str | None) -> Any:
     """An ffmpeg input, limited to a window if one is given."""
     if window is not None:
         options = {**options, "ss": f"{window.start:.6f}", "t": f"{window.duration:.6f}"}
-    return ffmpeg.input(f"file:{path}", **INPUT_OPTIONS, **options)
+    return ffmpeg.input(url(path), **INPUT_OPTIONS, **options)
 
 
 def open_source(source: Source, window: Window | None = None, **options: str | None) -> Any:
     """An ffmpeg input of an untrusted file, limited to a window if one is given."""
     return open_input(source.path, window, f=demuxer_of(source), **options)
+
+
+def steady_copy(program: str, source: Path, target: Path, *, subtitles: bool = True) -> list[str]:
+    """The argv that copies the packets of a transport or program stream, its clock evened out."""
+    bounds = [*_flags(INPUT_OPTIONS), "-format_whitelist", "mpegts,mpeg"]
+    kinds = ["0:v", "0:a?", *(["0:s?"] if subtitles else [])]
+    maps = [part for kind in kinds for part in ("-map", kind)]
+    return [
+        program, *GLOBAL_OPTIONS, *bounds, "-fflags", "+genpts", "-i", f"file:{source}", *maps,
+        "-c", "copy", "-bitexact", "-f", "matroska", f"file:{target}",
+    ]  # fmt: skip
+
+
+def _flags(options: Mapping[str, str]) -> list[str]:
+    return [part for name, value in options.items() for part in (f"-{name}", value)]
 
 
 def treat(
@@ -144,7 +173,7 @@ def encode_crfs(
     branches = scaled.split() if len(targets) > 1 else [scaled]
     outputs = [
         (branches[i] if len(targets) > 1 else scaled).output(
-            f"file:{path}",
+            url(path),
             f="matroska",
             **codec.encoder_options(preset=preset, crf=crf, gop=gop, threads=threads),
         )

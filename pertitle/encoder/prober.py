@@ -102,7 +102,7 @@ class DigestProber:
         """The whole title; its real length may differ a little from the declared one."""
         video = title.video(pixel_format=commands.pixel_format(self._bit_depth))
         most = 2 * title.expected_frames + ENDLESS_FRAMES
-        output = video.output(f"file:{self._digest}", **commands.LOSSLESS, **{"frames:v": most})
+        output = video.output(commands.url(self._digest), **commands.LOSSLESS, **{"frames:v": most})
         argv = commands.finish(self._toolbox.ffmpeg, output)
         self._toolbox.runner.run(argv, limits=self._toolbox.limits())
         frames = count_bits(self._digest).frames

@@ -314,7 +314,7 @@ def encode_command(
             continue
         outputs.append(
             picture.output(
-                f"file:{path}", f="mp4", map_metadata="-1", map_chapters="-1", **options, **tags
+                commands.url(path), f="mp4", map_metadata="-1", map_chapters="-1", **options, **tags
             )
         )
     return commands.finish(program, ffmpeg.merge_outputs(*outputs), progress=True)

@@ -19,7 +19,7 @@ from pertitle.encoder import commands
 from pertitle.encoder.colour import conversion, tag
 from pertitle.encoder.quality import count_bits
 from pertitle.errors import SourceError
-from pertitle.records import Analysis, Source, Treatment
+from pertitle.records import Analysis, AudioStream, Source, Treatment
 from pertitle.system.tools import Toolbox
 
 SEEK_WORTHWHILE = 20.0
@@ -50,8 +50,7 @@ class Title:
     """A source with its treatment and the place of its first picture.
 
     Attributes:
-        origin: time of the first picture on ffmpeg's clock, which starts at the earliest track
-            of the file; the sound of this moment belongs to frame 0.
+        origin: time of the first picture on the clock of a command that uses the picture.
     """
 
     source: Source
@@ -62,6 +61,11 @@ class Title:
     def rate(self) -> Fraction:
         """Frames per second."""
         return self.treatment.frame_rate
+
+    def sound_origin(self, tracks: Sequence[AudioStream]) -> Fraction:
+        """Time of the first picture on the clock of a command that uses these tracks alone."""
+        lags = [track.lag for track in tracks if track.lag is not None]
+        return max(lags) if lags else self.origin
 
     @property
     def seeks(self) -> bool:
@@ -81,12 +85,13 @@ class Title:
         """
         source = self.source
         shift = -self.origin
-        options: dict[str, Any] = {}
+        # One graph throughout: where the picture's size changes, one built anew would count anew.
+        options: dict[str, Any] = {"reinit_filter:v": "0"}
         if start is not None:
             # One frame early, so that rounding cannot pass over the frame that is wanted.
             seconds = max(Fraction(0), Fraction(start - 1) / self.rate + self.origin)
             micros = int(seconds * 1_000_000)
-            options = {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
+            options |= {"ss": f"{micros}us", "noaccurate_seek": None, "threads": "1"}
             shift += Fraction(micros, 1_000_000)
         video = commands.open_source(source, **options)[str(source.video.index)]
         video = tag(video, source).filter("setpts", f"PTS+round({shift}/TB)")
@@ -138,7 +143,7 @@ def extract_spans(
     wanted = sum(span.frames for span in spans)
     for attempt in (True, False) if title.seeks else (False,):
         video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth), seek=attempt)
-        output = video.output(f"file:{target}", **commands.LOSSLESS)
+        output = video.output(commands.url(target), **commands.LOSSLESS)
         argv = commands.finish(toolbox.ffmpeg, output)
         toolbox.runner.run(argv, limits=toolbox.limits())
         # A damaged index leads to a point behind the one asked for: then the count is short,

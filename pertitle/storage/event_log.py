@@ -15,7 +15,7 @@ from typing import Self
 
 from pertitle.errors import UsageError
 from pertitle.events import Event
-from pertitle.serial import json_text, to_json
+from pertitle.serial import dumps, to_json
 
 VERSION = 1
 
@@ -54,5 +54,5 @@ class EventLog:
     def handle(self, event: Event) -> None:
         """Write one event."""
         record = {"version": VERSION, "time": time.time(), "event": type(event).__name__}
-        self._file.write(json_text({**record, **to_json(event)}) + "\n")
+        self._file.write(dumps({**record, **to_json(event)}) + "\n")
         self._file.flush()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pertitle.codecs import CODECS, by_reach
-from pertitle.errors import ModelError, printable
+from pertitle.errors import ModelError, UsageError, printable
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, TitlePlan
 from pertitle.serial import from_json, read_json, to_json
@@ -66,10 +66,13 @@ def read_plan(path: Path) -> tuple[TitlePlan, Options]:
         tuple(from_json(LadderPlan, one, f"ladders[{i}]") for i, one in enumerate(ladders)),
         from_json(PlanSeconds, seconds, "seconds"),
     )
-    options = Options(
-        ladder=from_json(LadderOptions, chosen["ladder"], "options.ladder"),
-        encode=from_json(EncodeOptions, chosen["encode"], "options.encode"),
-    )
+    try:
+        options = Options(
+            ladder=from_json(LadderOptions, chosen["ladder"], "options.ladder"),
+            encode=from_json(EncodeOptions, chosen["encode"], "options.encode"),
+        )
+    except UsageError as error:
+        raise ModelError(f"{path.name}: {error}") from error
     for ladder in plan.ladders:
         _check(ladder, plan, path.name)
     _check_bounds(plan, options.encode, path.name)
@@ -90,7 +93,7 @@ def _check_bounds(plan: TitlePlan, encode: EncodeOptions, name: str) -> None:
     demuxer_of(analysis.source)
     sizes = [encode.display, analysis.source.size, analysis.treatment.size]
     sizes += [ladder.display for ladder in plan.ladders]
-    sizes += [analysis.treatment.crop.size] if analysis.treatment.crop else []
+    sizes += [crop.size for crop in (analysis.treatment.crop, video.window) if crop is not None]
     for size in sizes:
         if not (2 <= size.width <= MAX_SIDE and 2 <= size.height <= MAX_SIDE):
             raise ModelError(f"{name}: {size} is not a picture size")

@@ -20,7 +20,6 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, TypeVar, cast
 
-import pertitle
 from pertitle.errors import FolderError, ModelError, SourceError, UsageError
 from pertitle.options import Options
 from pertitle.results import TitleResult
@@ -33,6 +32,7 @@ from pertitle.serial import (
     to_json,
     write_json,
 )
+from pertitle.version import __version__
 
 DELIVERED = ("result.json", "master.m3u8")
 """Files that every delivered title has."""
@@ -318,7 +318,7 @@ def inputs_of(source: str, options: Options, ffmpeg_version: str) -> dict[str, A
     """
     inputs: dict[str, Any] = {
         "source": source,
-        "pertitle": f"{pertitle.__version__}, format {FORMAT}",
+        "pertitle": f"{__version__}, format {FORMAT}",
         "ffmpeg": ffmpeg_version,
         "model": fingerprint(options.model) if options.model else None,
         "thumbnails": options.thumbnails,

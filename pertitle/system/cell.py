@@ -26,6 +26,7 @@ _VERSION_FLAG = 1
 _RULE_PATH_BENEATH = 1
 _WRITES = sum(1 << bit for bit in (1, 4, 5, 6, 7, 8, 9, 10, 11, 12))
 """WRITE_FILE, REMOVE_DIR, REMOVE_FILE and the MAKE_ ones, of ABI 1."""
+_WRITE = 1 << 1
 _REFER, _TRUNCATE, _DEVICE = 1 << 13, 1 << 14, 1 << 15
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 _MACHINES = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
@@ -95,10 +96,12 @@ def _close_files(libc: ctypes.CDLL, folders: Iterable[Path]) -> None:
     if rules < 0:
         return
     try:
-        for folder in folders:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Children of this process are given /dev/null, opened for writing too.
+        places = [*((folder, handled) for folder in folders), (Path(os.devnull), _WRITE)]
+        for place, rights in places:
+            handle = os.open(place, os.O_PATH | os.O_CLOEXEC)
             try:
-                beneath = struct.pack("=Qi", handled, handle)
+                beneath = struct.pack("=Qi", rights, handle)
                 libc.syscall(_ADD_RULE, rules, _RULE_PATH_BENEATH, beneath, ctypes.c_uint32(0))
             finally:
                 os.close(handle)

@@ -17,6 +17,7 @@ import importlib
 import os
 import re
 import sys
+import tempfile
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pertitle.errors import (
+    DecoderCrash,
     DeliveryError,
     ModelError,
     PertitleError,
@@ -35,6 +37,7 @@ from pertitle.errors import (
 )
 from pertitle.serial import from_json, parse_json, read_bytes, read_json, to_json, write_json
 from pertitle.system import cell
+from pertitle.system.process import CRASHES
 from pertitle.system.scratch import scratch_folder
 from pertitle.system.tools import Toolbox
 
@@ -120,9 +123,9 @@ def isolated(
             ) from error
         except ProcessError as error:
             if error.returncode < 0:
-                raise SourceError(
-                    f"{name}: the decoder crashed (signal {-error.returncode})"
-                ) from error
+                kind = DecoderCrash if -error.returncode in CRASHES else SourceError
+                message = f"{name}: the decoder crashed (signal {-error.returncode})"
+                raise kind(message) from error
             raise
         # The folder was the child's: what lies there is a file of its own, or no answer.
         told = read_bytes(Path(folder) / "result.json", ANSWER_BYTES, follow=False)
@@ -140,6 +143,7 @@ def answer(place: str) -> None:
     """Do what the request in a folder asks for. The caller bounded this process."""
     folder = Path(place)
     request = read_json(folder / "request.json")
+    tempfile.tempdir = place
     cell.enter([folder, *(Path(name) for name in request["writes"])])
     # Small matrices: threads of the linear algebra cost more than they bring, and their count
     # must not change results. Read by the libraries when they are imported, below.

@@ -31,6 +31,9 @@ GRACE_SECONDS = 1.0
 
 LineHandler = Callable[[str], None]
 
+CRASHES = frozenset({signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV})
+"""Signals by which a program that met damaged data ends itself; others come from outside."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -167,7 +167,7 @@ class LiveView:
         )
         share = f"{min(1.0, entry.done / entry.total):.0%}" if known else ""
         text = Text(self._texts.get(name, ""), style="dim")
-        return Text(entry.stage, style="cyan"), bar, share, text
+        return Text(entry.stage or "", style="cyan"), bar, share, text
 
     def _outlook(self, now: float) -> str:
         left = self._estimate.remaining(now)

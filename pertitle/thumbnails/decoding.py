@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pertitle.errors import SourceError
 from pertitle.records import Analysis, Size, Source
-from pertitle.system.sources import PROTOCOLS, demuxer_of
+from pertitle.system.sources import open_media, windowed
 from pertitle.thumbnails.tonemap import tone_map
 
 Image = NDArray[np.uint8]
@@ -65,6 +65,7 @@ class FrameReader:
     def __init__(self, analysis: Analysis, *, threads: int = 0) -> None:
         source = analysis.source
         self._video = source.video
+        self._shown = windowed(source.video)
         self._crop = analysis.treatment.crop
         self._deinterlace = analysis.treatment.deinterlace
         self._upright = source.size
@@ -188,7 +189,7 @@ class FrameReader:
             for raw in frames:
                 if raw.pts is not None:
                     self.decoded += 1
-                    self._pending.append(Decoded(self._seconds(raw.pts), raw))
+                    self._pending.append(Decoded(self._seconds(raw.pts), self._shown(raw)))
 
     def _seconds(self, pts: int) -> float:
         return pts * self._base - self._origin
@@ -229,6 +230,8 @@ class FrameReader:
         image = self._convert(frame.raw, *asked)
         if self._video.rotation in _ROTATIONS:
             image = cv2.rotate(image, _ROTATIONS[self._video.rotation]).astype(np.uint8)
+        if self._video.mirrored:
+            image = image[:, ::-1]
         if self._crop is not None:
             x, y = round(self._crop.x * scale), round(self._crop.y * scale)
             w, h = round(self._crop.size.width * scale), round(self._crop.size.height * scale)
@@ -278,12 +281,7 @@ class FrameReader:
 def _open(source: Source) -> Any:
     path = source.path
     try:
-        return av.open(
-            f"file:{path}",
-            format=demuxer_of(source),
-            options={"protocol_whitelist": PROTOCOLS},
-            metadata_errors="replace",
-        )
+        return open_media(path, source)
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"cannot read {path.name}: {reason}") from error

@@ -290,7 +290,7 @@ def extract_variant(toolbox: Toolbox, source: Source, variant: str, target: Path
     video = video.filter("trim", end_frame=frames)
     toolbox.runner.run(
         commands.finish(
-            toolbox.ffmpeg, video.output(f"file:{target}", **commands.LOSSLESS, r=str(rate))
+            toolbox.ffmpeg, video.output(commands.url(target), **commands.LOSSLESS, r=str(rate))
         ),
         limits=toolbox.limits(600),
     )

@@ -367,7 +367,7 @@ FORGED: tuple[tuple[str, object, str], ...] = (
     ("ladders.0.rungs.0.crf", 1e9, "is not valid"),
     ("options.encode.quality_model", "x\\:log_path=/tmp/owned", "is not a name"),
     ("options.encode.segment_seconds", 1e-6, "segment_seconds 1e-06 is not between"),
-    ("options.encode.vbv_ratio", 1e300, "vbv_ratio 1e.300 is not between"),
+    ("options.encode.vbv_ratio", 1e300, "VBV maxrate"),
     ("options.encode.display.width", 10**9, "is not a picture size"),
     ("source.container", "lavfi", "not a video container format"),
     ("source.container", "concat", "not a video container format"),

@@ -36,7 +36,7 @@ from pertitle.errors import (
 )
 from pertitle.options import AudioOptions, Options
 from pertitle.results import BatchResult, Stage, TitleFailure
-from pertitle.serial import from_json, json_text, read_json, to_json, write_named, write_text
+from pertitle.serial import dumps, from_json, read_json, to_json, write_named, write_text
 from pertitle.storage.event_log import EventLog
 from pertitle.storage.inputs import find_titles, refuse_output
 from pertitle.storage.published import text_without_folders, without_folders
@@ -329,7 +329,7 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
 
 
 def test_records_cannot_command_a_terminal() -> None:
-    text = json_text({"a": "\x1b[2J\x9b2J\u202e\x7f", "b": "\udc9b"})
+    text = dumps({"a": "\x1b[2J\x9b2J\u202e\x7f", "b": "\udc9b"})
     assert not [c for c in text if ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c == "\u202e"]
     assert json.loads(text)["a"] == "\x1b[2J\x9b2J\u202e\x7f"
 

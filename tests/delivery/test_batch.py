@@ -107,11 +107,14 @@ def test_a_second_run_touches_nothing(delivered: tuple[Path, list[object]], clip
 
 
 def test_a_plan_file_delivers_the_same_ladder_into_a_relative_folder(
-    delivered: tuple[Path, list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    delivered: tuple[Path, list[object]],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = delivered[0] / "scene/plan.json"
     monkeypatch.chdir(tmp_path)
-    batch = encode_plan(file, Path("out"), chosen=Options(thumbnails=0))
+    batch = encode_plan(file, Path("out"), source=clip, chosen=Options(thumbnails=0))
     assert batch.ok, batch.failures
     plan, _ = read_plan(file)
     assert batch.titles[0].plan.ladder.rungs == plan.ladder.rungs

@@ -200,7 +200,7 @@ def test_runs_share_a_cache_safely(tmp_path: Path) -> None:
     assert cache.info().bytes <= 20_000
     for path in tmp_path.glob("??/*.json"):
         assert json.loads(path.read_text())["filler"]
-    torn = tmp_path / "00/.x.json.abc.part"
+    torn = tmp_path / "00/.pertitle-x.json.abc.part"
     torn.write_text("torn")
     os.utime(torn, (0, 0))
     cache.prune(20_000)

@@ -105,3 +105,79 @@ def test_speed_counts_video_by_what_is_done_of_it() -> None:
     for now, event in log:
         estimate.handle(event, now)
     assert estimate.speed(log[-1][0]) == pytest.approx(120 / log[-1][0])
+
+
+PACE = {"h264": 1.0, "hevc": 3.0, "av1": 2.0}
+"""Seconds of a probe and, in proportion, of a rung."""
+
+
+def of_codecs(rounds: dict[str, list[int]]) -> list[tuple[float, events.Event]]:
+    """Events of one title of several codecs, whose rungs are encoded in rounds of so many."""
+    now = 0.0
+    log: list[tuple[float, events.Event]] = []
+    log.append((now, events.BatchStarted(("t",), (), tuple(rounds))))
+    ladder = example.title().plan.ladder
+
+    def stage(which: Stage, steps: int, each: float, unit: str = "", codec: str = "") -> None:
+        nonlocal now
+        log.append((now, events.StageStarted("t", which, float(steps), unit, codec)))
+        for step in range(steps):
+            now += each
+            log.append((now, events.StageProgress("t", which, step + 1.0)))
+
+    stage(Stage.ANALYSIS, 5, 0.4)
+    log.append((now, events.Analysed("t", analysis(60))))
+    log.append((now, events.StageStarted("t", Stage.PROBING, 6.0 * len(rounds), "probes")))
+    for probe in range(6 * len(rounds)):
+        codec = list(rounds)[probe // 6]
+        now += PACE[codec]
+        seconds = replace(ladder.probes[0], seconds=PACE[codec])
+        log.append((now, events.Probed("t", seconds, codec)))
+        log.append((now, events.StageProgress("t", Stage.PROBING, probe + 1.0)))
+    for codec, counts in rounds.items():
+        rungs = (ladder.rungs * 2)[: counts[0]]
+        log.append((now, events.Planned("t", replace(ladder, codec=codec, rungs=rungs))))
+    for codec, counts in rounds.items():
+        for count in counts:
+            stage(Stage.ENCODING, count, 0.6 * PACE[codec], "rungs", codec)
+            stage(Stage.VERIFICATION, count, 0.5 * PACE[codec], "rungs", codec)
+    stage(Stage.AUDIO, 1, 0.3)
+    stage(Stage.PACKAGING, 1, 0.4)
+    stage(Stage.THUMBNAILS, 4, 0.6)
+    log.append((now, events.TitleDone("t", example.title("t"))))
+    return log
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param({"h264": [8]}, id="one codec"),
+        pytest.param({"h264": [8], "hevc": [8], "av1": [8]}, id="three codecs"),
+        pytest.param({"h264": [8, 3, 1], "hevc": [8, 2]}, id="two codecs, corrected"),
+        pytest.param({"hevc": [8, 4, 2, 1]}, id="one codec, often corrected"),
+    ],
+)
+def test_codecs_and_corrections_do_not_let_the_remaining_time_count_up(
+    rounds: dict[str, list[int]],
+) -> None:
+    log = of_codecs(rounds)
+    end, estimate = log[-1][0], Estimate()
+    for now, event in log:
+        estimate.handle(event, now)
+        left = estimate.remaining(now)
+        if end / 3 <= now < end:
+            assert left is not None
+            assert now + left == pytest.approx(end, rel=0.25)
+
+
+def test_a_codec_not_begun_takes_as_its_probes_did() -> None:
+    """At the end of the first of three codecs, that took a sixth of the encoding."""
+    log = of_codecs({"h264": [8], "hevc": [8], "av1": [8]})
+    end, estimate = log[-1][0], Estimate()
+    for now, event in log:
+        estimate.handle(event, now)
+        match event:
+            case events.StageStarted(_, Stage.ENCODING, codec="hevc"):
+                assert estimate.remaining(now) == pytest.approx(end - now, rel=0.15)
+                return
+    pytest.fail("the second codec never began")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pertitle.errors import DeliveryError
 from pertitle.records import AudioStream, Source
-from pertitle.system.sources import PROTOCOLS, demuxer_of
+from pertitle.system.sources import open_media
 
 SILENCE_PEAK = 10 ** (-66 / 20)
 """Below this peak (-66 dBFS, about half a bit above the dither of 12 bits) nobody hears a track."""
@@ -44,6 +44,8 @@ class Sound:
         loudest: second at which the loudest ``EXCERPT_SECONDS`` begin.
         clipped: peaks cut off at full scale among what was heard.
         clipped_share: share of samples in them.
+        changes: channels or sample rate change in mid-stream.
+        refused: packets that the decoder refused.
     """
 
     peak: float
@@ -52,6 +54,8 @@ class Sound:
     loudest: float = 0.0
     clipped: int = 0
     clipped_share: float = 0.0
+    changes: bool = False
+    refused: int = 0
 
     @property
     def is_clipped(self) -> bool:
@@ -95,6 +99,8 @@ class _Meter:
         self.samples = 0
         self.clipped = self.clipped_samples = 0
         self.energy: dict[int, float] = {}
+        self.forms: set[tuple[int, int]] = set()
+        self.refused = 0
 
     def add(self, data: NDArray[np.float64], time: float) -> None:
         self.peak = max(self.peak, float(np.abs(data).max(initial=0.0)))
@@ -122,6 +128,8 @@ class _Meter:
             loudest=float(excerpts.argmax()),
             clipped=self.clipped,
             clipped_share=self.clipped_samples / self.samples,
+            changes=len(self.forms) > 1,
+            refused=self.refused,
         )
 
 
@@ -129,34 +137,36 @@ def _measure(source: Source, stream: AudioStream, starts: list[float] | None) ->
     """Levels of the whole track, or of the excerpts from these seconds on; None if unheard."""
     meter = _Meter()
     try:
-        with av.open(
-            f"file:{source.path}",
-            format=demuxer_of(source),
-            options={"protocol_whitelist": PROTOCOLS},
-            metadata_errors="replace",
-        ) as container:
+        with open_media(source.path, source) as container:
             track = container.streams[stream.index]
             clock = (container.start_time or 0) / av.time_base
-            resampler = av.AudioResampler(format="fltp")
+            # Interleaved: PyAV makes no array of more than eight planes.
+            resampler = av.AudioResampler(format="flt")
             for start in [None] if starts is None else starts:
                 if start is not None:
                     container.seek(int((start + clock) * av.time_base))
-                for frame in _frames(container, track):
+                for frame in _frames(container, track, meter):
                     time = (frame.time or 0.0) - clock
                     if start is not None and time >= start + EXCERPT_SECONDS:
                         break
+                    form = len(frame.layout.channels), frame.sample_rate
+                    if form not in meter.forms:  # a resampler takes one form alone
+                        meter.forms.add(form)
+                        resampler = av.AudioResampler(format="flt")
                     for part in resampler.resample(frame):
-                        meter.add(np.nan_to_num(part.to_ndarray().astype(np.float64)), time)
+                        data = part.to_ndarray().reshape(-1, form[0]).T.astype(np.float64)
+                        meter.add(np.nan_to_num(data), time)
     except (av.error.FFmpegError, OSError, IndexError) as error:
         raise DeliveryError(f"sound track {stream.index} cannot be read: {error}") from error
     return meter.sound() if meter.samples else None
 
 
-def _frames(container: Any, track: Any) -> Iterator[av.AudioFrame]:
+def _frames(container: Any, track: Any, meter: _Meter) -> Iterator[av.AudioFrame]:
     for packet in container.demux(track):
         try:
             decoded = packet.decode()
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:  # whatever the reason: the next one may be well
+            meter.refused += 1
             continue
         for frame in decoded:
             if isinstance(frame, av.AudioFrame):

@@ -96,7 +96,7 @@ def run_excerpt(
     """Write the excerpt of a track with the given encoder."""
     opened = commands.open_source(source, ss=f"{start:g}", t=str(EXCERPT_SECONDS))
     output = opened[str(stream.index)].output(
-        f"file:{target}", ac=channels, ar=VISQOL_RATE, map_metadata="-1", **options
+        commands.url(target), ac=channels, ar=VISQOL_RATE, map_metadata="-1", **options
     )
     toolbox.runner.run(commands.finish(toolbox.ffmpeg, output), limits=toolbox.limits())
 

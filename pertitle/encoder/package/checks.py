@@ -14,6 +14,7 @@ import av.error
 
 from pertitle.encoder.checks import check_times
 from pertitle.encoder.grid import Grid, gop_frames
+from pertitle.encoder.package.dash import DASH
 from pertitle.encoder.package.manifests import MediaPlaylist, read_master, read_media_playlist
 from pertitle.encoder.package.packaging import in_order, title_seconds
 from pertitle.encoder.package.scrubbing import check_iframes, check_storyboard
@@ -22,8 +23,6 @@ from pertitle.encoder.package.subtitles import SubtitleRendition, read_cues
 from pertitle.encoder.package.transport import START_SECONDS, TIMESTAMP_MAP, first_picture
 from pertitle.errors import DeliveryError
 from pertitle.results import AudioRendition, Package, Rendition
-
-_DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 
 
 @dataclass(frozen=True)
@@ -178,12 +177,12 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
         root = ElementTree.fromstring(_text(path))
     except ElementTree.ParseError as error:
         raise DeliveryError(f"{path.name} is not XML: {error}") from error
-    tracked = [r for r in root.iter(f"{_DASH}Representation") if _is_track(r)]
-    single = [r for r in tracked if r.find(f"{_DASH}BaseURL") is not None]
+    tracked = [r for r in root.iter(f"{DASH}Representation") if _is_track(r)]
+    single = [r for r in tracked if r.find(f"{DASH}BaseURL") is not None]
     for representation in single:
         _check_single(path, representation)
-    inside = {r.findtext(f"{_DASH}BaseURL") for r in single}
-    files = [element.text or "" for element in root.iter(f"{_DASH}BaseURL")]
+    inside = {r.findtext(f"{DASH}BaseURL") for r in single}
+    files = [element.text or "" for element in root.iter(f"{DASH}BaseURL")]
     files = [name for name in files if name not in inside]
     if len(files) != texts or not all((path.parent / name).is_file() for name in files):
         raise DeliveryError(f"{path.name}: subtitles {', '.join(files) or 'are missing'}")
@@ -192,13 +191,13 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
     for representation in tracked:
         if representation in single:
             continue
-        template = representation.find(f"{_DASH}SegmentTemplate")
+        template = representation.find(f"{DASH}SegmentTemplate")
         if template is None:
             raise DeliveryError(f"{path.name}: a track has no segments")
         scale = int(template.get("timescale", "1"))
         number = int(template.get("startNumber", "1"))
         end = 0
-        for entry in template.iter(f"{_DASH}S"):
+        for entry in template.iter(f"{DASH}S"):
             if int(entry.get("t", end)) != end:
                 raise DeliveryError(f"{path.name}: a gap in the timeline")
             for _ in range(int(entry.get("r", "0")) + 1):
@@ -214,14 +213,14 @@ def _check_mpd(path: Path, tracks: int, texts: int, length: float) -> None:
 def _is_track(representation: ElementTree.Element) -> bool:
     """Pictures or sound, and not subtitles or a storyboard."""
     kinds = ("SegmentTemplate", "SegmentBase")
-    cut = any(representation.find(f"{_DASH}{kind}") is not None for kind in kinds)
+    cut = any(representation.find(f"{DASH}{kind}") is not None for kind in kinds)
     return cut and representation.get("id") != "storyboard"
 
 
 def _check_single(path: Path, representation: ElementTree.Element) -> None:
     """A track in one file: its index is where the manifest says (ISO/IEC 14496-12, ``sidx``)."""
-    name = representation.findtext(f"{_DASH}BaseURL") or ""
-    base = representation.find(f"{_DASH}SegmentBase")
+    name = representation.findtext(f"{DASH}BaseURL") or ""
+    base = representation.find(f"{DASH}SegmentBase")
     try:
         first, _, last = (base.get("indexRange", "") if base is not None else "").partition("-")
         with (path.parent / name).open("rb") as file:

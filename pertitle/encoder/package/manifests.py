@@ -1,4 +1,4 @@
-"""HLS playlists and DASH manifests: finishing touches, and a strict reader for the checks."""
+"""HLS playlists: finishing touches, and a strict reader for the checks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from xml.sax.saxutils import escape
 
 from pertitle.errors import DeliveryError
 
@@ -98,54 +96,6 @@ def tidy_master(
 def _with_rates(line: str, peak: int, average: int) -> str:
     line = re.sub(r"(?<![A-Z-])BANDWIDTH=\d+", f"BANDWIDTH={peak}", line)
     return re.sub(r"AVERAGE-BANDWIDTH=\d+", f"AVERAGE-BANDWIDTH={average}", line)
-
-
-def tidy_mpd(
-    text: str,
-    rates: Mapping[str, Rates],
-    *,
-    subtitles: Sequence[TextTrack] = (),
-    extra_sets: str = "",
-) -> str:
-    """State measured rates, name subtitles, number the sets, write frame rates in lowest terms.
-
-    ("12800/512" puzzles some players.)
-
-    Args:
-        rates: by address of the track's initialisation segment, or of its single file.
-        extra_sets: XML of further adaptation sets.
-    """
-    text = re.sub(
-        r'frameRate="(\d+)/(\d+)"',
-        lambda match: f'frameRate="{Fraction(int(match[1]), int(match[2]))}"',
-        text,
-    )
-    # The packager numbers sets as its threads come by: two runs would differ in nothing else.
-    numbers = count()
-    text = re.sub(r'(?<=<AdaptationSet id=")\d+(?=")', lambda match: str(next(numbers)), text)
-    # The packager escapes the slash too, and a server need not take that for one.
-    text = re.sub(r"(?<=<BaseURL>)[^<]+", lambda match: match[0].replace("%2F", "/"), text)
-    parts = re.split(r"(?=<Representation )", text)
-    for i, part in enumerate(parts):
-        found = re.search(r'initialization="([^"]+)"|<BaseURL>([^<]+)</BaseURL>', part)
-        address = (found[1] or found[2]) if found is not None else ""
-        if part.startswith("<Representation ") and address in rates:
-            peak = rates[address].peak
-            parts[i] = re.sub(r'bandwidth="\d+"', f'bandwidth="{peak}"', part, count=1)
-    sets = "".join(
-        f'    <AdaptationSet id="{1000 + i}" contentType="text" mimeType="text/vtt"'
-        + (f' lang="{track.language}"' if track.language else "")
-        + f""">
-      <Role schemeIdUri="urn:mpeg:dash:role:2011" value="subtitle"/>
-      <Label>{escape(track.name)}</Label>
-      <Representation id="subtitles-{i + 1}" bandwidth="1000">
-        <BaseURL>{escape(track.file)}</BaseURL>
-      </Representation>
-    </AdaptationSet>
-"""
-        for i, track in enumerate(subtitles)
-    )
-    return "".join(parts).replace("  </Period>", f"{sets}{extra_sets}  </Period>")
 
 
 def subtitle_playlist(file: str, seconds: float) -> str:

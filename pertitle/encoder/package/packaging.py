@@ -13,13 +13,13 @@ from pathlib import Path
 
 from pertitle.codecs import CODECS
 from pertitle.encoder.grid import gop_frames
+from pertitle.encoder.package.dash import tidy_mpd
 from pertitle.encoder.package.manifests import (
     Rates,
     TextTrack,
     read_media_playlist,
     subtitle_playlist,
     tidy_master,
-    tidy_mpd,
 )
 from pertitle.encoder.package.remux import manifest, master_playlist, segment_track
 from pertitle.encoder.package.storyboard import (
@@ -348,7 +348,7 @@ def _finish_manifests(
             default = address
     master, mpd = work / MASTER, work / MANIFEST
     streams = [storyboard_stream(board, STORYBOARD)] if board is not None else []
-    images = storyboard_set(board, STORYBOARD) if board is not None else ""
+    images = [storyboard_set(board, STORYBOARD)] if board is not None else []
     try:
         text = tidy_master(
             master.read_text("utf-8"), video, audio, default_audio=default, subtitles=texts,

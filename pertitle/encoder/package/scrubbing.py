@@ -12,13 +12,13 @@ from pathlib import Path
 import av
 import av.error
 
+from pertitle.encoder.package.dash import DASH
 from pertitle.encoder.package.manifests import attributes
 from pertitle.encoder.package.packaging import BIF_NAME, STORYBOARD
 from pertitle.encoder.package.storyboard import COLUMNS, ROWS, Storyboard, read_bif
 from pertitle.encoder.package.subtitles import read_cues
 from pertitle.errors import DeliveryError
 
-_DASH = "{urn:mpeg:dash:schema:mpd:2011}"
 _TILES = "http://dashif.org/guidelines/thumbnail_tile"
 
 
@@ -131,9 +131,9 @@ def check_storyboard(master: Path, manifest: Path | None, board: Storyboard, *, 
 
 def _check_image_set(manifest: Path, board: Storyboard) -> None:
     root = ElementTree.fromstring(manifest.read_text(encoding="utf-8"))
-    sets = [s for s in root.iter(f"{_DASH}AdaptationSet") if s.get("contentType") == "image"]
-    template = sets[0].find(f"{_DASH}SegmentTemplate") if len(sets) == 1 else None
-    layout = sets[0].find(f".//{_DASH}EssentialProperty") if len(sets) == 1 else None
+    sets = [s for s in root.iter(f"{DASH}AdaptationSet") if s.get("contentType") == "image"]
+    template = sets[0].find(f"{DASH}SegmentTemplate") if len(sets) == 1 else None
+    layout = sets[0].find(f".//{DASH}EssentialProperty") if len(sets) == 1 else None
     if template is None or layout is None:
         raise DeliveryError(f"{manifest.name} has no image set")
     if (layout.get("schemeIdUri"), layout.get("value")) != (_TILES, f"{COLUMNS}x{ROWS}"):

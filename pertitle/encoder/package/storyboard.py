@@ -11,6 +11,7 @@ import itertools
 import math
 import struct
 import tempfile
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ from typing import Any
 
 from pertitle.encoder import commands
 from pertitle.encoder.grid import Grid
+from pertitle.encoder.package.dash import element
 from pertitle.encoder.package.subtitles import clock
 from pertitle.errors import DeliveryError
 from pertitle.records import Size
@@ -129,7 +131,7 @@ def _fit(rendition: Rendition, side: int) -> Size:
 def _write_pictures(toolbox: Toolbox, video: Any, folder: Path) -> None:
     pattern = str(folder / "%05d.jpg").replace("%", "%%", str(folder).count("%"))
     output = video.output(
-        f"file:{pattern}", f="image2", start_number=1, fps_mode="passthrough",
+        commands.url(pattern), f="image2", start_number=1, fps_mode="passthrough",
         **{"c:v": "mjpeg", "q:v": QUALITY, "pix_fmt": "yuvj420p"},
     )  # fmt: skip
     toolbox.runner.run(commands.finish(toolbox.ffmpeg, output), limits=toolbox.limits())
@@ -242,16 +244,31 @@ def storyboard_vtt(board: Storyboard) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def storyboard_set(board: Storyboard, folder: str) -> str:
+def storyboard_set(board: Storyboard, folder: str) -> ElementTree.Element:
     """The DASH adaptation set (DASH-IF IOP 4.3, section 6.2.6)."""
     span = board.sheet_seconds
-    return f"""    <AdaptationSet id="2000" contentType="image" mimeType="image/jpeg">
-      <SegmentTemplate media="{folder}/$Number%05d$.jpg" timescale="{span.denominator}" \
-duration="{span.numerator}" startNumber="1"/>
-      <Representation id="storyboard" bandwidth="{board.bandwidth}" \
-width="{board.sheet_size.width}" height="{board.sheet_size.height}">
-        <EssentialProperty schemeIdUri="http://dashif.org/guidelines/thumbnail_tile" \
-value="{COLUMNS}x{ROWS}"/>
-      </Representation>
-    </AdaptationSet>
-"""
+    return element(
+        "AdaptationSet",
+        element(
+            "SegmentTemplate",
+            media=f"{folder}/$Number%05d$.jpg",
+            timescale=span.denominator,
+            duration=span.numerator,
+            startNumber=1,
+        ),
+        element(
+            "Representation",
+            element(
+                "EssentialProperty",
+                schemeIdUri="http://dashif.org/guidelines/thumbnail_tile",
+                value=f"{COLUMNS}x{ROWS}",
+            ),
+            id="storyboard",
+            bandwidth=board.bandwidth,
+            width=board.sheet_size.width,
+            height=board.sheet_size.height,
+        ),
+        id=2000,
+        contentType="image",
+        mimeType="image/jpeg",
+    )

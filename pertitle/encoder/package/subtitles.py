@@ -87,7 +87,7 @@ def subtitle_command(
     """The argv that converts text tracks in one pass over the file."""
     source = commands.open_source(title.source)
     outputs = [
-        source[str(stream.index)].output(f"file:{path}", f="webvtt", **{"c:s": "webvtt"})
+        source[str(stream.index)].output(commands.url(path), f="webvtt", **{"c:s": "webvtt"})
         for stream, path in targets
     ]
     return commands.finish(program, ffmpeg.merge_outputs(*outputs))

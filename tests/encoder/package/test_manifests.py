@@ -6,13 +6,13 @@ import re
 
 import pytest
 
+from pertitle.encoder.package.dash import tidy_mpd
 from pertitle.encoder.package.manifests import (
     Rates,
     attributes,
     read_master,
     read_media_playlist,
     tidy_master,
-    tidy_mpd,
 )
 from pertitle.encoder.package.packaging import PackagedTrack, manifest_text, packager_command
 from pertitle.encoder.pictures import codec_string, peak_rate
@@ -67,10 +67,12 @@ def test_a_variant_nobody_asked_for_is_an_error() -> None:
 
 def test_the_mpd_states_peaks_and_plain_frame_rates() -> None:
     text = (
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period>'
         '<AdaptationSet frameRate="30000/1001"><Representation id="0" bandwidth="1">'
         '<SegmentTemplate initialization="v/init.mp4"/></Representation>'
         '<Representation id="1" bandwidth="2" frameRate="12800/512">'
         '<SegmentTemplate initialization="w/init.mp4"/></Representation></AdaptationSet>'
+        "</Period></MPD>"
     )
     tidy = tidy_mpd(text, {"v/init.mp4": Rates(10, 30), "w/init.mp4": Rates(5, 7)})
     assert 'id="0" bandwidth="30"' in tidy
@@ -80,7 +82,8 @@ def test_the_mpd_states_peaks_and_plain_frame_rates() -> None:
 
 def test_sets_are_numbered_as_they_stand() -> None:
     """Shaka Packager numbers them in the order its threads come by."""
-    made = '<Period id="7"><AdaptationSet id="2"/><AdaptationSet id="0"/><AdaptationSet id="1"/>'
+    sets = '<AdaptationSet id="2"/><AdaptationSet id="0"/><AdaptationSet id="1"/>'
+    made = f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><Period id="7">{sets}</Period></MPD>'
     tidy = tidy_mpd(made, {})
     assert re.findall(r'AdaptationSet id="(\d+)"', tidy) == ["0", "1", "2"]
     assert '<Period id="7">' in tidy

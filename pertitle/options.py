@@ -226,22 +226,23 @@ class VerifyOptions:
 
     Attributes:
         all_frames: compare every frame, whatever the title's length.
-        half_width: wanted half width of the 95 % interval of the mean, VMAF points.
+        half_width: wanted half width of the 95 % interval of the mean, VMAF points; None for as
+            narrow as the question takes whether a rung is on its target, and 0.6 at most otherwise.
         min_window_vmaf: a rung meant to be better than this is encoded again while its worst
             window is below it; None for no floor.
-        full_quality: measure VMAF v1, XPSNR and CAMBI on all compared frames instead of about
-            a fifth of them.
+        full_quality: measure VMAF v1, XPSNR and CAMBI on all compared frames instead of twelve.
     """
 
     all_frames: bool = False
-    half_width: float = 0.5
+    half_width: float | None = None
     min_window_vmaf: float | None = None
     full_quality: bool = False
 
     def __post_init__(self) -> None:
         floor = self.min_window_vmaf
         refuse({
-            "the interval's half width must be above 0": not _positive(self.half_width),
+            "the interval's half width must be above 0": self.half_width is not None
+            and not _positive(self.half_width),
             "the floor of the worst window is a VMAF from 0 to 100": (
                 floor is not None and not 0 <= floor <= 100
             ),

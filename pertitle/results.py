@@ -77,6 +77,9 @@ class Rendition:
         on_target: the measured quality is within the tolerance of the expected.
         dynamic_range: ``sdr``, ``pq`` or ``hlg``.
         bitrate_series: kbit/s of each segment's picture bytes, at its start.
+        encode_seconds: wall time of all its encodes; rungs that are made together share it by
+            their pixels. 0 for what an earlier run made.
+        verify_seconds: wall time of its verifications, some of which run side by side.
     """
 
     rung: Rung
@@ -91,6 +94,8 @@ class Rendition:
     on_target: bool
     dynamic_range: str = "sdr"
     bitrate_series: Series = Series()
+    encode_seconds: float = 0.0
+    verify_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ def percent(value: float, digits: int = 0) -> str:
     return f"{value:.{digits}f}\u00a0%"
 
 
+def times(spent: float, length: float) -> str:
+    """What work took, in multiples of the time that the title plays: ``1.35``."""
+    return f"{spent / length:.2f}" if length > 0 else ""
+
+
 def seconds(value: float) -> str:
     """A span of time: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
     if not math.isfinite(value) or value < 0:

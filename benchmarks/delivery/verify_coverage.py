@@ -1,16 +1,17 @@
 """Does the 95 % interval of sampled verification hold the real mean 95 times of 100?
 
-``score`` encodes titles at a few (height, CRF) and stores VMAF of every frame with the title's
-cuts. ``replay`` draws the verifier's windows many times from the stored scores, with the real
-code of ``pertitle.encoder.sampling``, and counts how often the interval holds the mean of all
-frames, how wide it is and how many frames it looked at::
+``score`` encodes titles at a few (height, CRF) and stores VMAF of every frame. ``replay`` draws the
+verifier's frames many times from the stored scores, with the real code of
+``pertitle.encoder.sampling``, and counts how often the interval holds the mean of all frames, how
+wide it is and how many frames it looked at; with ``--half-width`` for an interval of that width,
+else until it is sure whether the rendition is within a point of a target near its mean::
 
     python -m benchmarks.delivery.verify_coverage score SCORES.npz TITLE.mp4 [TITLE.mp4 ...]
     python -m benchmarks.delivery.verify_coverage score SCORES.npz --join NAME SHOT.mp4 SHOT.mp4 ...
     python -m benchmarks.delivery.verify_coverage replay SCORES.npz
 
-``cost`` tells what VMAF v1, XPSNR and CAMBI add to the processor time of verification, on about a
-fifth of the frames and on all, at a 1080p display::
+``cost`` tells what VMAF v1, XPSNR and CAMBI add to the processor time of comparing every frame, on
+twelve frames and on all, at a 1080p display::
 
     python -m benchmarks.delivery.verify_coverage cost TITLE.mp4
 """
@@ -28,14 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pertitle.analysis.analysing import analyse
-from pertitle.analysis.probe import probe
 from pertitle.codecs import codec_named
 from pertitle.encoder.prober import rung_size
 from pertitle.encoder.renditions import encode_renditions
-from pertitle.encoder.sampling import FIRST_ROUNDS, Design, Estimate, estimate, rounds_needed
-from pertitle.encoder.verification import Verifier
+from pertitle.encoder.sampling import Design, Estimate, Question, error_of, estimate
+from pertitle.encoder.verification import HALF_WIDTH, Verifier
 from pertitle.options import VerifyOptions
-from pertitle.records import FULL_HD, Analysis, Rung, Shot, Size
+from pertitle.records import FULL_HD, Analysis, Rung, Size
 from pertitle.system.tools import Toolbox, find_toolbox
 
 POINTS = ((720, 24.0), (540, 30.0), (360, 28.0))
@@ -43,17 +43,16 @@ DISPLAY = Size(640, 360)
 """Small, so that all frames of long titles can be had: what matters here is how scores vary."""
 MODEL = "vmaf_v0.6.1"
 REPLAYS = 400
+MISSED = 0.7
+"""Standard deviation of how far rungs lie from their targets, VMAF points; the tolerance is 1."""
+NEIGHBOUR_LOOK = 2
+"""How far another rung of the same title was looked at before."""
 
 
-def measure(
-    toolbox: Toolbox, title: Analysis, name: str
-) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """Frame scores of a title at every point, and its cuts in frames, by name."""
+def measure(toolbox: Toolbox, title: Analysis, name: str) -> dict[str, NDArray[np.float64]]:
+    """Frame scores of a title at every point, by name."""
     codec = codec_named("h264")
-    rate = title.treatment.frame_rate
-    found: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {
-        f"{name}/cuts": np.array([round(shot.start * rate) for shot in title.shots][1:])
-    }
+    found = {}
     rungs = []
     for height, crf in POINTS:
         if height <= title.treatment.size.height:
@@ -75,7 +74,7 @@ def measure(
 
 
 def joined(toolbox: Toolbox, shots: Sequence[Path], target: Path) -> Analysis:
-    """The shots cut together at 1280x720 and 25 frames a second, with the real cuts."""
+    """The shots cut together at 1280x720 and 25 frames a second."""
     inputs: list[str] = []
     chains = []
     for i, shot in enumerate(shots):
@@ -90,58 +89,64 @@ def joined(toolbox: Toolbox, shots: Sequence[Path], target: Path) -> Analysis:
         [toolbox.ffmpeg, "-v", "error", "-y", *inputs, "-filter_complex", graph, "-map", "[v]",
          "-c:v", "libx264", "-preset", "veryfast", "-crf", "10", f"file:{target}"]
     )  # fmt: skip
-    title = analyse(target)
-    starts, place = [], 0.0
-    for shot in shots:
-        starts.append(place)
-        place += probe(shot).duration
-    ends = [*starts[1:], title.source.duration]
-    return replace(title, shots=tuple(Shot(a, b) for a, b in zip(starts, ends, strict=True)))
+    return analyse(target)
 
 
-def verified(scores: NDArray[np.float64], cuts: Sequence[int], half_width: float, seed: int) -> (
-    tuple[Estimate, int]
-):  # fmt: skip
-    """What the verifier would say of these scores, and the frames it would look at."""
-    frames = len(scores)
+def verified(
+    scores: NDArray[np.float64],
+    question: Question,
+    seed: int,
+    other: tuple[NDArray[np.float64], int] | None = None,
+) -> tuple[Estimate, int]:
+    """What the verifier would say of these scores, and the frames it would look at.
+
+    Args:
+        other: scores of another rendition that was looked at up to this look.
+    """
+    design = Design(len(scores), seed=seed)
+
+    def seen(series: NDArray[np.float64], look: int) -> NDArray[np.float64]:
+        return series[[span.first for span in design.look(look)]]
+
+    look = told = 0
+    while look < design.looks:
+        beside = None
+        if other is not None and look < other[1] < design.looks:
+            beside = seen(other[0], look), seen(other[0], other[1])
+        found = estimate(design, seen(scores, look), error_of(told), beside)
+        if question.answered(found):
+            return found, len(design.look(look))
+        told += 1
+        after = question.next_look(look, found)
+        look = after if look == design.looks - 1 else min(after, design.looks - 1)
     mean = float(scores.mean())
-    exact = Estimate(mean, mean, mean)
-    design = Design(frames, cuts, seed=seed)
-    if design.exact_is_cheaper(FIRST_ROUNDS):
-        return exact, frames
-
-    def rows(count: int) -> list[list[float]]:
-        return [
-            [float(scores[s.first : s.end].mean()) for s in design.round(i)] for i in range(count)
-        ]
-
-    found = estimate(design, rows(FIRST_ROUNDS))
-    needed = rounds_needed(FIRST_ROUNDS, found.half_width, half_width)
-    if design.exact_is_cheaper(needed):
-        return exact, frames
-    looked_at = sum(span.frames for i in range(needed) for span in design.round(i))
-    return estimate(design, rows(needed)), looked_at
+    return Estimate(mean, mean, mean), len(scores)
 
 
-def replay(table: Path, half_width: float) -> None:
+def replay(table: Path, half_width: float | None) -> None:
     """Print coverage, width and cost of every stored rendition, and over all of them."""
     held_all = sampled_all = 0
     titles: dict[str, tuple[int, int, int]] = {}
     with np.load(table) as stored:
-        data = {name: stored[name] for name in stored.files}
+        data = {name: stored[name] for name in stored.files if not name.endswith("/cuts")}
     print(f"{'rendition':44} {'frames':>6} {'held':>6} {'+-':>5} {'looked at':>9} {'exact':>6}")
     for name, scores in data.items():
-        if name.endswith("/cuts"):
-            continue
-        cuts = data[name.partition("/")[0] + "/cuts"].tolist()
-        results = [verified(scores, cuts, half_width, seed) for seed in range(REPLAYS)]
-        mean = scores.mean()
+        title = name.partition("/")[0]
+        mean = float(scores.mean())
+        neighbour = next((s for n, s in data.items() if n.startswith(f"{title}/") and n != name),
+                         None)  # fmt: skip
+        other = None if neighbour is None else (neighbour, NEIGHBOUR_LOOK)
+        results = []
+        for seed in range(REPLAYS):
+            target = mean + MISSED * float(np.random.default_rng(seed).standard_normal())
+            question = Question(HALF_WIDTH, target, 1.0)
+            if half_width is not None:
+                question = Question(half_width)
+            results.append(verified(scores, question, seed, other))
         sampled = [(e, n) for e, n in results if n < len(scores)]
         held = sum(e.low - 1e-9 <= mean <= e.high + 1e-9 for e, _ in sampled)
-        known = titles.get(name.partition("/")[0], (0, 0, 0))
-        titles[name.partition("/")[0]] = (
-            known[0] + held, known[1] + len(sampled), known[2] + len(results)
-        )  # fmt: skip
+        known = titles.get(title, (0, 0, 0))
+        titles[title] = (known[0] + held, known[1] + len(sampled), known[2] + len(results))
         held_all += held
         sampled_all += len(sampled)
         share = f"{100 * held / len(sampled):.1f}" if sampled else "-"
@@ -201,7 +206,7 @@ def main() -> None:
     first.add_argument("--join", metavar="NAME", help="cut the videos together as one title")
     second = commands.add_parser("replay")
     second.add_argument("table", type=Path)
-    second.add_argument("--half-width", type=float, default=0.5)
+    second.add_argument("--half-width", type=float)
     third = commands.add_parser("cost")
     third.add_argument("video", type=Path)
     options = parser.parse_args()
@@ -212,7 +217,7 @@ def main() -> None:
     if options.command == "cost":
         cost(toolbox, analyse(options.video))
         return
-    data: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {}
+    data: dict[str, NDArray[np.float64]] = {}
     if options.table.exists():
         with np.load(options.table) as stored:
             data = {name: stored[name] for name in stored.files}
@@ -223,8 +228,7 @@ def main() -> None:
     else:
         for video in options.videos:
             data |= measure(toolbox, analyse(video), video.stem)
-    compact = {n: a.astype(np.float32 if a.dtype.kind == "f" else np.int32) for n, a in
-               data.items()}  # fmt: skip
+    compact = {name: scores.astype(np.float32) for name, scores in data.items()}
     np.savez_compressed(options.table, **compact)  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ def runs_evenly(path: Path) -> bool:
                 continue
             time = float(packet.dts * packet.time_base)
             step = time - last.get(packet.stream_index, time)
-            if not BACK <= step <= JUMP or time < BACK:
+            if not BACK <= step <= JUMP or time < 0:  # before the wrap, times are told as negative
                 return False
             last[packet.stream_index] = time
     return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import struct
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,12 +67,7 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
     _check_size(path, stream)
     first, second_field = _first_frame(container, stream, path)
     _check_size(path, first)
-    timing = read_timing(container, stream)
-    # A cut between keyframes begins with pictures that nothing decodes.
-    lead = max(0.0, (first.time or 0.0) - timing.start)
-    if lead > 0.5 / timing.rate:
-        frames = None if timing.frames is None else timing.frames - round(lead * timing.rate)
-        timing = replace(timing, duration=max(timing.duration - lead, 0.01), frames=frames)
+    timing = read_timing(container, stream, first.time)
     video = _video_stream(stream, first, timing, second_field)
     duration = timing.duration
     if duration > MAX_SECONDS:

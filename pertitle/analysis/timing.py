@@ -33,14 +33,14 @@ class Timing:
         variable: more than 2 % of the frames are off the even grid by over a quarter frame.
         duration: seconds from the first shown frame to the end of the last.
         frames: shown frames, None if they were not counted.
-        start: time of the first shown frame on the container's clock, seconds.
+        lead: seconds of packets before the first picture that decodes.
     """
 
     rate: Fraction
     variable: bool
     duration: float
     frames: int | None
-    start: float = 0.0
+    lead: float = 0.0
 
 
 @dataclass
@@ -51,15 +51,23 @@ class _Stamps:
     ended: bool
 
 
-def read_timing(container: Any, stream: Any) -> Timing:
-    """Time a track from its first packets, and from all of them if it is short or undeclared."""
+def read_timing(container: Any, stream: Any, first: float | None = None) -> Timing:
+    """Time a track from its first packets, and from all of them if it is short or undeclared.
+
+    Args:
+        first: time of the first picture that decodes, seconds; what is before it shows nothing.
+    """
     declared = _declared(container, stream)
     limit = MAX_UNKNOWN_PACKETS if declared is None else HEAD_PACKETS
     _rewind(container, stream)
     head = _read(container, stream, limit)
     times = sorted(head.times)
+    tick = float(stream.time_base)
+    lead = 0.0
+    if first is not None and times and first > times[0] + tick:
+        lead = first - times[0]
+        times = [time for time in times if time >= first - tick]
     steps = [b - a for a, b in itertools.pairwise(times) if b > a]
-    start = times[0] if times else 0.0
     rate = _average_rate(stream, steps)
     frame = float(1 / rate)
     uneven = sum(abs(step - frame) > 0.25 * frame for step in steps)
@@ -71,10 +79,11 @@ def read_timing(container: Any, stream: Any) -> Timing:
         frame = float(1 / rate)
     if head.ended or declared is None:
         length = _shown_seconds(times, frame, variable)
-        return Timing(rate, variable, round(length, 6), len(times) or None, start)
+        return Timing(rate, variable, round(length, 6), len(times) or None, lead)
     end = _readable_end(container, stream, declared, frame)
     counted = stream.frames if abs(end - declared) < 2 * frame and stream.frames else None
-    return Timing(rate, variable, round(max(end, frame), 6), counted, start)
+    counted = None if lead else counted
+    return Timing(rate, variable, round(max(end - lead, frame), 6), counted, lead)
 
 
 def _shown_seconds(times: list[float], frame: float, variable: bool) -> float:

@@ -17,14 +17,16 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "--verify",
         choices=("sampled", "all"),
         default="sampled",
-        help="frames to compare: enough for --vmaf-interval (default), or all",
+        help="frames to compare: as many as tell whether a rung is on its target, within"
+        " --vmaf-interval if that is given (default), or all",
     )
     group.add_argument(
         "--vmaf-interval",
         type=number(0.05),
         default=usual.half_width,
         metavar="X",
-        help=f"half width of the 95 %% interval of VMAF (default {usual.half_width:g})",
+        help="half width of the 95 %% interval of VMAF (default: 0.6, or more where that tells"
+        " whether a rung is on its target)",
     )
     group.add_argument(
         "--min-window-vmaf",
@@ -35,7 +37,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--full-quality",
         action="store_true",
-        help="VMAF v1, XPSNR and banding on every compared frame, not on a fifth",
+        help="VMAF v1, XPSNR and banding on every compared frame, not on twelve",
     )
     usual_sound = AudioOptions()
     group = parser.add_argument_group("sound")

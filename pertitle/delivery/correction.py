@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pertitle.codecs import Codec
 from pertitle.delivery.constraints import SLACK
 from pertitle.encoder.renditions import EncodedRung
+from pertitle.encoder.verification import Measured
 from pertitle.options import EncodeOptions
-from pertitle.records import LadderPlan, Rung
+from pertitle.records import LadderPlan, RatePoint, Rung
 from pertitle.results import Verification
 
 MAX_ATTEMPTS = 3
@@ -48,6 +49,8 @@ class Track:
     Attributes:
         tolerance: VMAF points.
         floor: VMAF that the worst window should have.
+        measured: what each attempt came to.
+        encode_seconds, verify_seconds: wall time of all attempts.
         lacked: by CRF in the order they were tried, what the encode fell short of its aim by:
             VMAF points or, of a bitrate, octaves. Below 0 it was better, or larger, than wanted.
     """
@@ -60,10 +63,18 @@ class Track:
     lacked: dict[float, float] = field(default_factory=dict)
     best: tuple[EncodedRung, Verification] | None = None
     next: Rung | None = None
+    measured: list[RatePoint] = field(default_factory=list)
+    encode_seconds: float = 0.0
+    verify_seconds: float = 0.0
 
-    def add(self, encoded: EncodedRung, check: Verification) -> None:
+    def add(self, encoded: EncodedRung, measured: Measured) -> None:
         """Count an attempt, and keep it if it is the best so far."""
+        check = measured.verification
         self.attempts += 1
+        self.encode_seconds += encoded.seconds
+        self.verify_seconds += measured.seconds
+        rung = encoded.rung
+        self.measured.append(RatePoint(rung.height, rung.crf, encoded.average_kbps, check.vmaf))
         self.lacked[encoded.rung.crf] = self.shortfall(encoded, check)
         if self.best is None or self._miss(encoded, check) < self._miss(*self.best):
             self.best = encoded, check
@@ -138,8 +149,8 @@ def correction(track: Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
         return None
     if track.aim is Aim.RATE:
         return replace(rung, crf=crf)
-    expected = 2 ** _read(ladder, rung.height, "bitrate_kbps", crf)
-    before = 2 ** _read(ladder, rung.height, "bitrate_kbps", rung.crf)
+    expected = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", crf)
+    before = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", rung.crf)
     return replace(
         track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
     )
@@ -187,7 +198,9 @@ def measured_response(
     if len(lacked) < 2:
         return 1.0
     first, last = list(lacked)[-2:]
-    believed = _read(ladder, height, quantity, last) - _read(ladder, height, quantity, first)
+    believed = read_curve(ladder, height, quantity, last) - read_curve(
+        ladder, height, quantity, first
+    )
     measured = lacked[first] - lacked[last]
     if abs(believed) < 1e-6 or measured / believed <= 0:
         return 1.0
@@ -228,12 +241,37 @@ def crf_at_share(ladder: LadderPlan, rung: Rung, share: float, crf_step: float) 
     if not len(crfs):
         return round(low, 4)
     steps = np.arange(low, max(low, crfs[-1]) + crf_step, crf_step)
-    wanted = _read(ladder, rung.height, "bitrate_kbps", rung.crf) + math.log2(share) + 1e-6
-    small = [c for c in steps if _read(ladder, rung.height, "bitrate_kbps", c) <= wanted]
+    wanted = read_curve(ladder, rung.height, "bitrate_kbps", rung.crf) + math.log2(share) + 1e-6
+    small = [c for c in steps if read_curve(ladder, rung.height, "bitrate_kbps", c) <= wanted]
     return round(float(small[0] if small else steps[-1]), 4)
 
 
-def _read(ladder: LadderPlan, height: int, quantity: str, crf: float) -> float:
+def replanned(
+    ladder: LadderPlan,
+    rung: Rung,
+    *,
+    room: float,
+    crf_range: tuple[float, float],
+    crf_step: float,
+) -> Rung:
+    """A rung at the CRF that brings it to its VMAF by the plan's curves.
+
+    Args:
+        room: VMAF points that it may miss it by as it is, so that small changes of the belief do
+            not bring neighbours out of order.
+    """
+    if not any(point.height == rung.height for point in ladder.curves):
+        return rung
+    wanted = rung.vmaf - read_curve(ladder, rung.height, "vmaf", rung.crf)
+    if abs(wanted) <= room:
+        return rung
+    crf = corrected_crf(ladder, rung, wanted=wanted, crf_range=crf_range, crf_step=crf_step)
+    kbps = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", crf)
+    return replace(rung, crf=crf, bitrate_kbps=kbps)
+
+
+def read_curve(ladder: LadderPlan, height: int, quantity: str, crf: float) -> float:
+    """VMAF or log2 bitrate that the plan believes of a height at a CRF; 0 if it has no curve."""
     crfs, values = _curve(ladder, height, quantity)
     return float(np.interp(crf, crfs, values)) if len(crfs) else 0.0
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pertitle import events
 from pertitle.codecs import codec_named
@@ -57,6 +58,22 @@ class Recorder:
         if argv[0] != sys.executable:  # of use to nobody without the folder it works in
             self.commands.append(shlex.join(argv))
         return self.runner.run(argv, limits=limits, on_line=on_line, cwd=cwd)
+
+
+class Steps(Protocol):
+    """How delivery tells what it does (the pipeline's side)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def emit(self) -> OnEvent: ...
+
+    def stage(
+        self, stage: Stage, total: float = ..., unit: str = ..., codec: str = ...
+    ) -> AbstractContextManager[None]: ...
+
+    def report(self, stage: Stage, done: float, text: str = ...) -> None: ...
 
 
 @dataclass(frozen=True)

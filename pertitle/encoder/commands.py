@@ -23,8 +23,10 @@ from pertitle.system.sources import MAX_PIXELS, PROTOCOLS, demuxer_of
 GLOBAL_OPTIONS = ("-hide_banner", "-nostdin", "-loglevel", "error", "-y")
 INPUT_OPTIONS = {"protocol_whitelist": PROTOCOLS, "max_pixels": str(MAX_PIXELS)}
 """The decoder too refuses large pictures: a header in mid-stream can ask for them."""
-MAX_TERMS = 100
-"""Of a sum in an expression: ffmpeg 9.0.2 takes 100 and refuses 101, out of memory as it says."""
+MAX_RUNS = 400
+"""Runs of frames in one expression, 10 kB of text: what grows with a title is cut into batches."""
+SCORED = 3
+"""Frames that the score of one takes: itself and, for the motion feature, its neighbours."""
 SCALER = "bicubic"
 """Up- and downscaling kernel; what players do and what VMAF was trained with."""
 
@@ -192,11 +194,12 @@ def compare(
     models: Sequence[str],
     frame_rate: Fraction,
     burst: tuple[int, int] | None = None,
+    singles: int | None = None,
     threads: int = 1,
     bit_depth: int = 8,
-    further: Further | None = None,
+    extra: ExtraMetrics | None = None,
 ) -> list[str]:
-    """VMAF of two video streams at the display size, one JSON log in the working directory.
+    """VMAF of two video streams at the display size, one CSV log in the working directory.
 
     Args:
         distorted, reference: ffmpeg-python video streams with equal frame counts.
@@ -205,45 +208,77 @@ def compare(
             neighbouring frames keep VMAF's motion feature right, which takes the smaller
             difference to the two neighbours; libvmaf's own ``n_subsample`` meets the period of
             B-frames and of pulled-down frames.
-        further: what else is measured, on some of the frames.
+        singles: measure only the second of every so many frames, 3 or more, each with its motion
+            from its neighbours. The log begins with a row of padding.
+        extra: what else is measured, on some of the frames.
     """
-    sides = []
-    for video in (distorted, reference):
-        video = number(video, frame_rate)
-        if burst is not None:
-            video = video.filter("select", in_bursts(burst))
-        sides.append(scale(video, display).filter("format", pixel_format(bit_depth)))
-    if further is None:
-        graph = _libvmaf(sides, display, models, log_name, threads)
+    sides = [number(video, frame_rate) for video in (distorted, reference)]
+    if burst is not None:
+        sides = [video.filter("select", in_bursts(burst)) for video in sides]
+    if singles is not None and singles > SCORED:
+        sides = [_chosen(video, f"lt(mod(n,{singles}),{SCORED})", frame_rate) for video in sides]
+
+    def shown(video: Any) -> Any:
+        return scale(video, display).filter("format", pixel_format(bit_depth))
+
+    def scored(pair: Sequence[Any], models: Sequence[str], log_name: str) -> Any:
+        if singles is None:
+            return _libvmaf(pair, display, models, log_name, threads)
+        # With n_subsample libvmaf scores frames 0, 3, 6 ... but takes motion from all of them.
+        # Two frames before the first group bring the middle ones to these places. Motion is told
+        # from the reference alone: on the other side the neighbours are the frame itself.
+        led = [_led_in(pair[0], 1, frame_rate), _led_in(pair[1], SCORED - 1, frame_rate)]
+        led[0] = number(led[0].filter("fps", fps=str(SCORED * frame_rate)), frame_rate)
+        return _libvmaf(led, display, models, log_name, threads, n_subsample=SCORED)
+
+    middle = "" if singles is None else f"eq(mod(n,{SCORED}),1)"
+    if extra is None:
+        if middle:
+            sides[0] = _chosen(sides[0], middle, frame_rate)
+        graph = scored([shown(video) for video in sides], models, log_name)
         return finish(program, graph.output("pipe:", f="null"))
-    splits = [side.filter_multi_output("split", 2) for side in sides]
-    graph = _libvmaf([split[0] for split in splits], display, models, log_name, threads)
-    parts = [split[1].filter("select", further.chosen).filter("setpts", "N") for split in splits]
-    copies = [part.filter_multi_output("split", 2) for part in parts]
-    second = _libvmaf(
-        [copy[0] for copy in copies], display, further.models, further.vmaf_log, threads
-    )
+    first, second = (video.filter_multi_output("split", 3) for video in sides)
+    main = [first[0], second[0]]
+    parts = [[first[i], second[i]] for i in (1, 2)]
+    if extra.chosen:
+        parts = [[_chosen(side, extra.chosen, frame_rate) for side in pair] for pair in parts]
+    if middle:
+        main[0] = _chosen(main[0], middle, frame_rate)
+        parts[0][0] = _chosen(parts[0][0], middle, frame_rate)
+        # XPSNR looks at the frame before.
+        parts[1] = [_chosen(side, f"lt(mod(n,{SCORED}),2)", frame_rate) for side in parts[1]]
+    vmaf = scored([shown(video) for video in main], models, log_name)
+    more = scored([shown(video) for video in parts[0]], extra.models, extra.vmaf_log)
     # xpsnr takes the activity of the picture from its first input: that is the reference.
-    xpsnr = ffmpeg.filter(
-        [copies[1][1], copies[0][1]], "xpsnr", stats_file=further.xpsnr_log, shortest=1
-    )
-    return finish(program, ffmpeg.output(graph, second, xpsnr, "pipe:", f="null"))
+    pair = [shown(video) for video in reversed(parts[1])]
+    xpsnr = ffmpeg.filter(pair, "xpsnr", stats_file=extra.xpsnr_log, shortest=1)
+    return finish(program, ffmpeg.output(vmaf, more, xpsnr, "pipe:", f="null"))
 
 
 @dataclass(frozen=True)
-class Further:
+class ExtraMetrics:
     """More measures than the main VMAF, on a part of the compared frames.
 
     Attributes:
-        chosen: expression of the frames, counted in the compared streams.
-        models: further libvmaf models.
+        models: libvmaf models.
         vmaf_log, xpsnr_log: plain file names.
+        chosen: expression of the frames, counted in the compared streams; empty for all.
     """
 
-    chosen: str
     models: tuple[str, ...]
     vmaf_log: str
     xpsnr_log: str
+    chosen: str = ""
+
+
+def _chosen(video: Any, expression: str, frame_rate: Fraction) -> Any:
+    """The frames that an expression tells, numbered anew."""
+    return number(video.filter("select", expression), frame_rate)
+
+
+def _led_in(video: Any, frames: int, frame_rate: Fraction) -> Any:
+    """The first frame so many times more."""
+    return number(video.filter("loop", loop=frames, size=1, start=0), frame_rate)
 
 
 def in_bursts(burst: tuple[int, int]) -> str:
@@ -254,12 +289,19 @@ def in_bursts(burst: tuple[int, int]) -> str:
 def in_runs(runs: Sequence[tuple[int, int]]) -> str:
     """The expression of some runs of frames, first and end (exclusive) of each.
 
+    It is a balanced tree: ffmpeg 9.0.2 refuses a plain sum of more than 100 terms, out of memory as
+    it says, because it nests them.
+
     Raises:
-        ValueError: more runs than ffmpeg takes; what grows with a title is cut into batches.
+        ValueError: more runs than one expression should hold.
     """
-    if len(runs) > MAX_TERMS:
+    if len(runs) > MAX_RUNS:
         raise ValueError(f"{len(runs)} runs of frames in one expression")
-    return "+".join(f"between(n,{first},{end - 1})" for first, end in runs)
+    if len(runs) == 1:
+        first, end = runs[0]
+        return f"between(n,{first},{end - 1})"
+    middle = len(runs) // 2
+    return f"({in_runs(runs[:middle])}+{in_runs(runs[middle:])})"
 
 
 def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:
@@ -282,7 +324,12 @@ def measurable(display: Size, models: Sequence[str]) -> tuple[Size, Size]:
 
 
 def _libvmaf(
-    sides: Sequence[Any], display: Size, models: Sequence[str], log_name: str, threads: int
+    sides: Sequence[Any],
+    display: Size,
+    models: Sequence[str],
+    log_name: str,
+    threads: int,
+    **options: int,
 ) -> Any:
     part, size = measurable(display, models)
     if part != display:
@@ -295,7 +342,8 @@ def _libvmaf(
         "libvmaf",
         model=named,
         n_threads=threads,
-        log_fmt="json",
+        log_fmt="csv",
         log_path=log_name,
         shortest=1,
+        **options,
     )

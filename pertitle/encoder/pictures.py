@@ -20,14 +20,16 @@ class Pictures:
     """The pictures of a video track in order of presentation.
 
     Attributes:
-        times: presentation time of each, in seconds.
+        pts: presentation time of each, in units of ``base`` seconds; numbers and not fractions, as
+            titles have hundreds of thousands of pictures.
         sizes: bytes of each.
         keys: which are random access points.
         codec_string: RFC 6381 name.
         width, height: coded size in pixels.
     """
 
-    times: tuple[Fraction, ...]
+    pts: NDArray[np.int64]
+    base: Fraction
     sizes: NDArray[np.int64]
     keys: NDArray[np.bool_]
     codec_string: str
@@ -36,7 +38,12 @@ class Pictures:
 
     @property
     def frames(self) -> int:
-        return len(self.times)
+        return len(self.pts)
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """The presentation times in seconds."""
+        return tuple(int(pts) * self.base for pts in self.pts)
 
     def average_kbps(self, frame_rate: Fraction) -> float:
         """Picture bytes over the track's length, kbit/s."""
@@ -99,7 +106,8 @@ def read_pictures(path: Path) -> Pictures:
         raise DeliveryError(f"{path.name} holds no pictures")
     rows.sort()
     return Pictures(
-        times=tuple(pts * base for pts, _, _ in rows),
+        pts=np.array([pts for pts, _, _ in rows], dtype=np.int64),
+        base=base,
         sizes=np.array([size for _, size, _ in rows], dtype=np.int64),
         keys=np.array([key for _, _, key in rows], dtype=np.bool_),
         codec_string=name,

@@ -6,9 +6,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pertitle.codecs import Codec
 from pertitle.encoder import commands
 from pertitle.encoder.grid import segment_grid
@@ -18,12 +15,14 @@ from pertitle.errors import SourceError, UsageError
 from pertitle.records import Analysis, Probe, Size
 from pertitle.system.tools import Toolbox
 
-BURST = (6, 17)
-"""On a long digest VMAF is measured on 6 of every 17 frames: 17 shares no factor with the
-mini-GOPs of 4, 8 and 16 frames, so every level of the B-pyramid is met. The first and last frame
-of a burst lack a real neighbour, which VMAF's motion feature looks at, and do not count: with
-them, titles of little motion scored up to 0.4 points too high."""
-BURST_ABOVE_SECONDS = 10.0
+SCORED_FRAMES = 40
+"""Of a digest, about so many single frames have their VMAF measured; one of few frames is scored
+whole. They are an odd number of frames apart, so that every level of the B-pyramid is met."""
+
+
+def scored_period(frames: int) -> int | None:
+    """One frame of so many is scored, or None for all."""
+    return None if frames < commands.SCORED * SCORED_FRAMES else frames // SCORED_FRAMES | 1
 
 
 def digest_spans(analysis: Analysis) -> tuple[Span, ...]:
@@ -86,7 +85,11 @@ class DigestProber:
             self._spans = (self._extract_whole(title),)
         else:
             extract_spans(
-                self._toolbox, title, self._spans, self._digest, bit_depth=self._bit_depth
+                self._toolbox,
+                title,
+                {self._digest: self._spans},
+                frames=self._title_frames,
+                bit_depth=self._bit_depth,
             )
         return self
 
@@ -140,7 +143,6 @@ class DigestProber:
         rate = self._analysis.treatment.frame_rate
         started = time.monotonic()
         path = self._scratch / f"probe-{height}-{crf:g}.mkv"
-        burst = BURST if self.frames > BURST_ABOVE_SECONDS * rate else None
         argv = commands.encode_crfs(
             self._toolbox.ffmpeg,
             self._digest,
@@ -161,22 +163,14 @@ class DigestProber:
                 display=self._display,
                 models=[self._model],
                 frame_rate=rate,
-                burst=burst,
+                singles=scored_period(self.frames),
                 threads=self._toolbox.threads,
                 bit_depth=self._bit_depth,
             )
         finally:
             path.unlink(missing_ok=True)
         bitrate = bits.bitrate_kbps(rate, self._title_frames / self._segments)
-        frames = scores.frames[0]
-        vmaf = float((frames if burst is None else inside(frames, burst)).mean())
-        return Probe(height, crf, bitrate, vmaf, time.monotonic() - started)
-
-
-def inside(scores: NDArray[np.float64], burst: tuple[int, int]) -> NDArray[np.float64]:
-    """The scores of a burst's frames without its first and last."""
-    place = np.arange(len(scores)) % burst[0]
-    return scores[(place > 0) & (place < burst[0] - 1)]
+        return Probe(height, crf, bitrate, scores.mean(self._model), time.monotonic() - started)
 
 
 def rung_size(analysis: Analysis, height: int) -> Size:

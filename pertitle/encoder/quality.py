@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -69,27 +69,43 @@ class Scores:
 
     models: tuple[str, ...]
     frames: tuple[NDArray[np.float64], ...]
-    libvmaf: str
 
     def mean(self, model: str) -> float:
         """Arithmetic mean over the measured frames (VMAF's default pooling)."""
         return float(self.frames[self.models.index(model)].mean())
 
 
-def read_scores(text: str, models: Sequence[str]) -> Scores:
-    """Scores from libvmaf's JSON log.
+def read_scores(log: Path, models: Sequence[str], columns: Sequence[str] = ()) -> Scores:
+    """Scores from libvmaf's CSV log, read row by row: titles may be hours long.
+
+    Args:
+        models: in the log they are named ``m0``, ``m1``, ...
+        columns: beginnings of the names of further columns, which become further arrays.
 
     Raises:
-        DeliveryError: the log holds no frames.
+        ToolError: there is no log.
+        DeliveryError: the log holds no frames, or not these columns.
     """
-    log = json.loads(text)
-    rows = [frame["metrics"] for frame in log["frames"]]
-    if not rows:
+    try:
+        file = log.open(encoding="utf-8", newline="")
+    except FileNotFoundError:
+        raise ToolError("libvmaf wrote no log") from None
+    with file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        places = [names.index(f"m{i}") if f"m{i}" in names else -1 for i in range(len(models))]
+        places += [
+            next((i for i, name in enumerate(names) if name.startswith(column)), -1)
+            for column in columns
+        ]
+        if -1 in places:
+            raise DeliveryError(f"libvmaf's log has the columns {', '.join(names)} alone")
+        values = np.fromiter(
+            (float(row[place]) for row in rows if row for place in places), dtype=np.float64
+        ).reshape(-1, len(places))
+    if not len(values):
         raise DeliveryError("VMAF compared no frames")
-    arrays = tuple(
-        np.array([row[f"m{i}"] for row in rows], dtype=np.float64) for i in range(len(models))
-    )
-    return Scores(tuple(models), arrays, str(log.get("version", "")))
+    return Scores((*models, *columns), tuple(values.T))
 
 
 def measure_vmaf(
@@ -101,10 +117,14 @@ def measure_vmaf(
     models: Sequence[str],
     frame_rate: Fraction,
     burst: tuple[int, int] | None = None,
+    singles: int | None = None,
     threads: int = 1,
     bit_depth: int = 8,
 ) -> Scores:
     """VMAF of one file against another with as many frames, both scaled to the display.
+
+    Args:
+        burst, singles: of which frames (see :func:`commands.compare`).
 
     Raises:
         ProcessError: ffmpeg failed, e.g. for an unknown model.
@@ -114,16 +134,17 @@ def measure_vmaf(
             toolbox.ffmpeg,
             commands.open_input(distorted.absolute()).video,
             commands.open_input(reference.absolute()).video,
-            "vmaf.json",
+            "vmaf.csv",
             display=display,
             models=models,
             frame_rate=frame_rate,
             burst=burst,
+            singles=singles,
             threads=threads,
             bit_depth=bit_depth,
         )
         toolbox.runner.run(argv, limits=toolbox.limits(), cwd=Path(scratch))
-        log = Path(scratch, "vmaf.json")
-        if not log.exists():
-            raise ToolError("libvmaf wrote no log")
-        return read_scores(log.read_text(), models)
+        scores = read_scores(Path(scratch, "vmaf.csv"), models)
+    if singles is None:
+        return scores
+    return Scores(scores.models, tuple(frames[1:] for frames in scores.frames))

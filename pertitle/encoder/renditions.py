@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +31,10 @@ FORMAT_VERSION = 2
 """Part of every key: a change in how files are made makes earlier ones useless."""
 MIN_MAXRATE_KBPS = 100
 """A cap below this saves nobody anything and ruins the first picture of a still title."""
-LONG_SECONDS = 120.0
-"""Of a longer title no pass costs much more than its largest rung, so that an interruption loses
-about that. Shorter ones are decoded once for all rungs."""
-FULL_PASS = 1.2
+LONG_SECONDS = 1200.0
+"""Titles up to this length are decoded once for all rungs. Of a longer one no pass makes more than
+about two of its largest rungs, so that an interruption loses at most that."""
+FULL_PASS = 2.2
 """Pixels of a pass of a long title, in those of its largest rung."""
 MISSING_SHARE = 0.02
 MISSING_SECONDS = 0.5
@@ -49,6 +50,7 @@ class EncodedRung:
     Attributes:
         path: an MP4 file with one video track.
         reused: it was there already, from an earlier run.
+        seconds: wall time of the encode; rungs made by one process share it by their pixels.
         average_kbps, peak_kbps: picture bytes over the title and over its largest segment.
         bitrate_series: kbit/s of each segment, at its start.
     """
@@ -62,6 +64,7 @@ class EncodedRung:
     peak_kbps: float
     bitrate_series: Series
     reused: bool
+    seconds: float = 0.0
 
 
 def vbv_cap(expected_kbps: float, ratio: float, buffer_seconds: float) -> Cap:
@@ -123,10 +126,12 @@ def encode_renditions(
     found = {job.path: job.read() for job in jobs}
     missing = list({job.path: job for job in jobs if found[job.path] is None}.values())
     frames, done = None, 0.0
+    seconds: dict[Path, float] = {}
     areas = [job.size.width * job.size.height for job in missing]
     for chosen in side_by_side(areas, title.source.duration):
         run = [missing[i] for i in chosen]
         share, before = sum(areas[i] for i in chosen) / sum(areas), done
+        started = time.monotonic()
         _encode(
             toolbox,
             title,
@@ -136,6 +141,8 @@ def encode_renditions(
             partial(_part, on_progress, before, share),
         )
         done += share
+        spent = (time.monotonic() - started) / sum(areas[i] for i in chosen)
+        seconds |= {missing[i].path: spent * areas[i] for i in chosen}
         for job in run:
             pictures = check_rendition(
                 toolbox,
@@ -155,7 +162,16 @@ def encode_renditions(
         raise DeliveryError(f"the rungs differ in length: {sorted(counts)} frames")
     made = {job.path for job in missing}
     return tuple(
-        _encoded(job, found[job.path], codec, title, grid, job.path not in made) for job in jobs
+        _encoded(
+            job,
+            found[job.path],
+            codec,
+            title,
+            grid,
+            job.path not in made,
+            seconds.get(job.path, 0.0),
+        )
+        for job in jobs
     )
 
 
@@ -335,7 +351,13 @@ def check_complete(title: Title, frames: int) -> None:
 
 
 def _encoded(
-    job: _Job, pictures: Pictures | None, codec: Codec, title: Title, grid: Grid, reused: bool
+    job: _Job,
+    pictures: Pictures | None,
+    codec: Codec,
+    title: Title,
+    grid: Grid,
+    reused: bool,
+    seconds: float,
 ) -> EncodedRung:
     assert pictures is not None
     starts = grid.starts(pictures.frames)
@@ -349,4 +371,5 @@ def _encoded(
         peak_kbps=pictures.peak_kbps(title.rate, starts),
         bitrate_series=bitrate_series(pictures, starts, title.rate),
         reused=reused,
+        seconds=seconds,
     )

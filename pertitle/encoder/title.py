@@ -7,7 +7,7 @@ the same picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +28,9 @@ SEEKABLE = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers with a time on every picture and an index of keyframes. In the others (AVI, MPEG
 program streams, ...) times after a seek are guessed, and a guess may be a frame off."""
 
+SEEK_FRAMES = 150
+"""What a seek decodes on average to reach its frame, half the GOP of a usual source and the start
+of a decoder. If so much for each place is more than the title has, all of it is decoded once."""
 ENDLESS_FRAMES = 3000
 """A title may be twice as long as declared and this much longer. One wrong timestamp asks for
 copies of a picture without end."""
@@ -99,20 +102,15 @@ class Title:
             video, self.treatment, pixel_format=pixel_format, conversion=conversion(source)
         )
 
-    def spans(self, spans: Sequence[Span], *, pixel_format: str, seek: bool) -> Any:
-        """The frames of several spans (in order, not overlapping), joined."""
-        if not seek:
-            chosen = commands.in_runs([(span.first, span.end) for span in spans])
-            video = self.video(pixel_format=pixel_format).filter("select", chosen)
-            video = video.filter("trim", end_frame=sum(span.frames for span in spans))
-        else:
-            parts = [
-                self.video(pixel_format=pixel_format, start=span.first)
-                .filter("trim", start_pts=span.first, end_pts=span.end)
-                .filter("setpts", "PTS-STARTPTS")
-                for span in spans
-            ]
-            video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
+    def spans(self, spans: Sequence[Span], *, pixel_format: str) -> Any:
+        """The frames of several spans (in order, not overlapping), joined; each is sought."""
+        parts = [
+            self.video(pixel_format=pixel_format, start=span.first)
+            .filter("trim", start_pts=span.first, end_pts=span.end)
+            .filter("setpts", "PTS-STARTPTS")
+            for span in spans
+        ]
+        video = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
         return commands.number(video, self.rate)
 
 
@@ -132,27 +130,70 @@ def open_title(analysis: Analysis) -> Title:
 
 
 def extract_spans(
-    toolbox: Toolbox, title: Title, spans: Sequence[Span], target: Path, *, bit_depth: int
+    toolbox: Toolbox,
+    title: Title,
+    targets: Mapping[Path, Sequence[Span]],
+    *,
+    frames: int,
+    bit_depth: int,
 ) -> None:
-    """Write the frames of some spans to one lossless file, by seeking where that is quicker.
+    """Write the frames of some spans to lossless files, by seeking where that is quicker.
+
+    Args:
+        targets: the spans of each file, in order, so few that one process can open all.
+        frames: length of the title.
 
     Raises:
         SourceError: the title has not got these frames.
         ProcessError: ffmpeg failed.
     """
-    wanted = sum(span.frames for span in spans)
-    for attempt in (True, False) if title.seeks else (False,):
-        video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth), seek=attempt)
-        output = video.output(commands.url(target), **commands.LOSSLESS)
-        argv = commands.finish(toolbox.ffmpeg, output)
-        toolbox.runner.run(argv, limits=toolbox.limits())
+    places = sum(len(spans) for spans in targets.values())
+    missing = dict(targets)
+    if title.seeks and SEEK_FRAMES * places < frames:
+        for path, spans in targets.items():
+            toolbox.runner.run(seek_command(toolbox.ffmpeg, title, spans, path, bit_depth),
+                               limits=toolbox.limits())  # fmt: skip
         # A damaged index leads to a point behind the one asked for: then the count is short,
         # and decoding from the start is the way that always works.
-        found = count_bits(target).frames
-        if found == wanted:
-            return
-    raise SourceError(
-        f"{title.source.path.name}: only {found} of {wanted} frames between"
-        f" {float(spans[0].first / title.rate):.1f} s and"
-        f" {float(spans[-1].end / title.rate):.1f} s can be decoded"
-    )
+        missing = {path: spans for path, spans in missing.items() if _lacks(path, spans)}
+    if missing:
+        limits = toolbox.limits(toolbox.seconds_for(title.source.duration))
+        toolbox.runner.run(pass_command(toolbox.ffmpeg, title, missing, bit_depth), limits=limits)
+    for path, spans in missing.items():
+        if lacking := _lacks(path, spans):
+            wanted = sum(span.frames for span in spans)
+            raise SourceError(
+                f"{title.source.path.name}: only {wanted - lacking} of {wanted} frames between"
+                f" {float(spans[0].first / title.rate):.1f} s and"
+                f" {float(spans[-1].end / title.rate):.1f} s can be decoded"
+            )
+
+
+def seek_command(
+    program: str, title: Title, spans: Sequence[Span], target: Path, bit_depth: int
+) -> list[str]:
+    """The argv that seeks some spans and writes them to one lossless file."""
+    video = title.spans(spans, pixel_format=commands.pixel_format(bit_depth))
+    return commands.finish(program, video.output(commands.url(target), **commands.LOSSLESS))
+
+
+def pass_command(
+    program: str, title: Title, targets: Mapping[Path, Sequence[Span]], bit_depth: int
+) -> list[str]:
+    """The argv that decodes the title once and writes spans of it to lossless files."""
+    video = title.video(pixel_format=commands.pixel_format(bit_depth))
+    branches = video.split() if len(targets) > 1 else [video]
+    outputs = []
+    for i, (path, spans) in enumerate(targets.items()):
+        chosen = commands.in_runs([(span.first, span.end) for span in spans])
+        branch = (branches[i] if len(targets) > 1 else video).filter("select", chosen)
+        branch = branch.filter("trim", end_frame=sum(span.frames for span in spans))
+        outputs.append(
+            commands.number(branch, title.rate).output(commands.url(path), **commands.LOSSLESS)
+        )
+    return commands.finish(program, ffmpeg.merge_outputs(*outputs))
+
+
+def _lacks(path: Path, spans: Sequence[Span]) -> int:
+    """Frames that a file of these spans is short of."""
+    return sum(span.frames for span in spans) - count_bits(path).frames

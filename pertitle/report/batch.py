@@ -99,6 +99,7 @@ def _totals(batch: BatchResult, entries: list[_Entry]) -> list[tuple[str, str, s
             f"from {words.size(sum(e.title.plan.analysis.source.bytes for e in entries))}",
         )
     )
+    whose = _whose(entries)
     rates = [
         c.bd_rate for e in entries if (c := e.comparison) is not None and c.bd_rate is not None
     ]
@@ -108,7 +109,7 @@ def _totals(batch: BatchResult, entries: list[_Entry]) -> list[tuple[str, str, s
             (
                 "Against fixed",
                 words.percent(abs(mean)) + (" less" if mean < 0 else " more"),
-                f"bitrate at equal quality, mean of {words.count(len(rates), 'title')}",
+                f"bitrate at equal quality, mean of {words.count(len(rates), 'title')}{whose}",
             )
         )
     spared = [c.at_top - c.own_kbps for e in entries if (c := e.comparison) and c.at_top]
@@ -119,10 +120,19 @@ def _totals(batch: BatchResult, entries: list[_Entry]) -> list[tuple[str, str, s
                 "At top quality",
                 f"{words.grouped(abs(mean))} GB {'less' if mean >= 0 else 'more'}",
                 "a thousand hours than the fixed ladder, mean of "
-                + words.count(len(spared), "title"),
+                + words.count(len(spared), "title")
+                + whose,
             )
         )
     return cards
+
+
+def _whose(entries: list[_Entry]) -> str:
+    """Whose codec's figures are shown, where titles have several: ``, H.264``; else empty."""
+    if all(len(entry.title.plan.ladders) == 1 for entry in entries):
+        return ""
+    shown = dict.fromkeys(words.codec(entry.title.plan.ladder.codec) for entry in entries)
+    return f", {' and '.join(shown)}"
 
 
 def _failures(failures: tuple[TitleFailure, ...]) -> Markup | None:
@@ -215,6 +225,9 @@ def _row(batch: BatchResult, entry: _Entry, with_picture: bool) -> Markup:
     rate = entry.comparison.bd_rate if entry.comparison is not None else None
     spent = sum(title.seconds.values())
     codec = ", ".join(words.codec(ladder.codec) for ladder in title.plan.ladders)
+    # Figures of one codec among several say whose they are.
+    several = len(title.plan.ladders) > 1
+    shown_codec = tag("small", words.codec(title.plan.ladder.codec)) if several else None
 
     def cell(value: float, shown: object) -> Markup:
         return tag("td", shown, class_="num", data_value=number(value))
@@ -227,11 +240,11 @@ def _row(batch: BatchResult, entry: _Entry, with_picture: bool) -> Markup:
             data_value=f"{source.size.width * source.size.height:012d}"),
         cell(source.duration, words.seconds(source.duration)),
         cell(len(title.renditions), len(title.renditions)),
-        cell(kbps, words.grouped(kbps)),
-        cell(vmaf, f"{vmaf:.1f}"),
+        cell(kbps, [words.grouped(kbps), shown_codec]),
+        cell(vmaf, [f"{vmaf:.1f}", shown_codec]),
         cell(abs(worst), words.signed(worst) if misses else ""),
         cell(rate if rate is not None else 1e9,
-             f"{words.signed(rate, 0)} %" if rate is not None else ""),
+             [f"{words.signed(rate, 0)} %", shown_codec] if rate is not None else ""),
         cell(title.package.bytes, words.size(title.package.bytes)),
         cell(spent, words.seconds(spent)),
     )  # fmt: skip
@@ -294,6 +307,7 @@ def _small(entry: _Entry, rates: tuple[float, float], floor: float) -> Markup:
         ),
         tag("span", name, class_="name"),
         tag("span", f"{words.count(len(entry.points), 'rung')}"
+            + (f" in {words.codec(ladder.codec)}" if len(entry.title.plan.ladders) > 1 else "")
             + (f", {short[0]}" if short is not None else ""), class_="fine"),
         href=entry.link, class_="small",
     )  # fmt: skip

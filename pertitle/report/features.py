@@ -37,7 +37,7 @@ def feature_section(placed: Sequence[Placed]) -> Markup | None:
 
 
 _COLUMNS = [
-    ("Feature", ""), ("Value", "num"), ("In the corpus", "grow"), ("Above", "num"),
+    ("Feature", "term"), ("Value", "num"), ("In the corpus", "grow"), ("Above", "num"),
     ("Meaning", "words"),
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from pertitle import words
 from pertitle.analysis.corpus_place import place_features
 from pertitle.records import Rung
 from pertitle.report import curves, page, saving, source, timeline
+from pertitle.report.codecs import codec_section
 from pertitle.report.features import feature_section
 from pertitle.report.fixed import Comparison, compare_with_fixed, own_points
 from pertitle.report.images import embed
@@ -50,6 +51,7 @@ def title_page(result: TitleResult, thumbnails_folder: Path | None) -> str:
             "main",
             page.cards(_cards(result, subjects[0].comparison)),
             source.warnings(result.plan.analysis, ladders),
+            codec_section(result),
             [
                 _ladder_sections(view, subject, alone=len(ladders) == 1, first=i == 0)
                 for i, (view, subject) in enumerate(zip(views, subjects, strict=True))
@@ -303,13 +305,29 @@ def _making_section(result: TitleResult) -> Markup | None:
     if not (result.seconds or result.plan.probes or result.commands):
         return None
     longest = max(result.seconds.values(), default=0.0) or 1.0
+    length = result.plan.analysis.source.duration
     stages: list[list[object]] = [
         [
             stage,
             tag("span", tag("span", style=f"width:{100 * spent / longest:.1f}%"), class_="bar"),
             words.seconds(spent),
+            words.times(spent, length),
         ]
         for stage, spent in result.seconds.items()
+    ]
+    rungs: list[list[object]] = [
+        [
+            f"{words.codec(done.codec)} {done.rung.height}p",
+            f"{done.rung.crf:g}",
+            f"{done.attempts}",
+            words.seconds(done.encode_seconds),
+            words.times(done.encode_seconds, length),
+            words.seconds(done.verify_seconds),
+            words.times(done.verify_seconds, length),
+            f"{done.verification.frames}",
+        ]
+        for done in result.renditions
+        if done.encode_seconds or done.verify_seconds
     ]
     probes: list[list[object]] = [
         [f"{words.codec(ladder.codec)} {p.height}p", f"{p.crf:g}",
@@ -321,8 +339,14 @@ def _making_section(result: TitleResult) -> Markup | None:
         "making",
         "How it was made",
         page.table("Wall time by stage",
-                   [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num")], stages)
+                   [("Stage", ""), ("Beside the longest", "grow"), ("Time", "num"),
+                    ("× real time", "num")], stages)
         if stages else None,
+        page.table("Wall time by rung; rungs that are made together share it by their pixels",
+                   [("Rung", ""), ("CRF", "num"), ("Encodes", "num"), ("Encoding", "num"),
+                    ("× real time", "num"), ("Verification", "num"), ("× real time", "num"),
+                    ("Frames compared", "num")], rungs)
+        if rungs else None,
         tag(
             "details",
             tag("summary", words.count(len(probes), "probe encode")),

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pertitle import events, words
 from pertitle.records import LadderPlan
-from pertitle.results import Rendition
+from pertitle.results import Rendition, TitleResult
 from pertitle.terminal.tables import batch_table, summary_line
 
 
@@ -79,12 +79,21 @@ def describe(event: events.Event, *, verbose: bool) -> str:
         case events.Notice(title, message):
             return f"{title}: note: {message}"
         case events.TitleDone(title, result):
-            return f"{title}: delivered in {sum(result.seconds.values()):.1f} s"
+            return f"{title}: {spent_words(result)}"
         case events.StageStarted(title, stage, codec=codec) if verbose:
             return f"{title}: {stage} {codec}".rstrip()
         case events.RungVerified(title) if verbose:
             return f"{title}: {verified_words(event)}"
     return ""
+
+
+def spent_words(result: TitleResult) -> str:
+    """Where a title's time went: what each stage took, in multiples of its length."""
+    total, length = sum(result.seconds.values()), result.plan.analysis.source.duration
+    stages = ", ".join(
+        f"{stage} {words.times(spent, length)}" for stage, spent in result.seconds.items()
+    )
+    return f"delivered in {total:.1f} s, {words.times(total, length)} × real time ({stages})"
 
 
 def ladder_words(ladder: LadderPlan) -> str:
@@ -110,5 +119,7 @@ def rendition_words(rendition: Rendition) -> str:
     return (
         f"{rendition.codec} {rendition.rung.height}p crf {rendition.rung.crf:g}:"
         f" {rendition.average_kbps:.0f} kbit/s"
-        f" VMAF {check.vmaf:.1f}, expected {rendition.rung.vmaf:.1f}{again}{mark}"
+        f" VMAF {check.vmaf:.1f}, expected {rendition.rung.vmaf:.1f}{again}{mark};"
+        f" {rendition.encode_seconds:.1f} s encoding, {rendition.verify_seconds:.1f} s comparing"
+        f" {words.count(check.frames, 'frame')}"
     )

@@ -60,22 +60,27 @@ def title_line(result: TitleResult) -> str:
 
 
 def batch_table(titles: Sequence[TitleResult]) -> Table:
-    """A row per delivered title."""
+    """A row per delivered title and codec; what is of the whole title stands in its first."""
     table = Table(expand=False)
-    for name in ("title", "rungs", "top", "kbit/s", "VMAF", "probes", "seconds"):
-        table.add_column(name, justify="left" if name == "title" else "right", overflow="fold")
+    for name in ("title", "codec", "rungs", "top", "kbit/s", "VMAF", "probes", "seconds"):
+        side = "left" if name in ("title", "codec") else "right"
+        table.add_column(name, justify=side, overflow="fold")  # type: ignore[arg-type]
     for result in titles:
-        rates = sorted((r.average_kbps for r in result.renditions), reverse=True)
-        scores = sorted((r.verification.vmaf for r in result.renditions), reverse=True)
-        table.add_row(
-            escape(result.name),
-            str(len(rates)),
-            f"{result.renditions[0].rung.height}p",
-            f"{rates[0]:.0f}–{rates[-1]:.0f}",
-            f"{scores[0]:.1f}–{scores[-1]:.1f}",
-            str(result.plan.probes),
-            f"{sum(result.seconds.values()):.1f}",
-        )
+        whole = escape(result.name), str(result.plan.probes), f"{sum(result.seconds.values()):.1f}"
+        for codec in dict.fromkeys(r.codec for r in result.renditions):
+            renditions = result.renditions_of(codec)
+            rates = sorted((r.average_kbps for r in renditions), reverse=True)
+            scores = sorted((r.verification.vmaf for r in renditions), reverse=True)
+            table.add_row(
+                whole[0],
+                codec,
+                str(len(rates)),
+                f"{max(r.rung.height for r in renditions)}p",
+                f"{rates[0]:.0f}–{rates[-1]:.0f}",
+                f"{scores[0]:.1f}–{scores[-1]:.1f}",
+                *whole[1:],
+            )
+            whole = "", "", ""
     return table
 
 

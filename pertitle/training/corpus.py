@@ -358,7 +358,7 @@ def _measure_height(
                 key_bytes=bits.key_bytes,
                 vmaf=round(scores.mean(MODEL), 3),
                 encode_seconds=round(encoded.seconds / len(targets), 3),
-                build=f"{toolbox.version}/{scores.libvmaf}",
+                build=f"{toolbox.version}/{toolbox.libvmaf}",
             )
         )
         if scores.mean(MODEL) < USELESS_VMAF:

@@ -23,6 +23,7 @@ from pertitle.delivery.correction import (
 )
 from pertitle.delivery.planning import HALF_RATE_SHARE, halved
 from pertitle.encoder.renditions import EncodedRung
+from pertitle.encoder.verification import Measured
 from pertitle.options import EncodeOptions
 from pertitle.records import CurvePoint, LadderPlan, Rung, Size, Window
 from pertitle.results import Series, Verification
@@ -112,7 +113,7 @@ def brought_onto(aim: Aim, codec: str, encoder: Encoder, target: Rung, ladder: L
         encoded = EncodedRung(
             track.next, codec, "", Path(f"{track.next.crf}"), 250, kbps, kbps, Series(), False
         )
-        track.add(encoded, check)
+        track.add(encoded, Measured(check))
         track.next = correction(track, ladder, CODECS[codec])
     assert track.attempts <= MAX_ATTEMPTS
     return track

@@ -9,7 +9,7 @@ from pathlib import Path
 from pertitle.analysis.probe import probe
 from pertitle.encoder.renditions import EncodedRung
 from pertitle.records import Analysis, Rung, Shot, Treatment, Window
-from pertitle.results import Rendition, Verification
+from pertitle.results import Rendition, Series, Verification
 
 MODEL = "vmaf_v0.6.1"
 
@@ -43,6 +43,13 @@ def analysis_of(
 
 def rung(width: int, height: int, crf: float, kbps: float = 300.0, vmaf: float = 80.0) -> Rung:
     return Rung(width, height, crf, kbps, vmaf, vmaf - 2, vmaf + 2, kbps * 0.9, kbps * 1.1)
+
+
+def encoded_stub(wanted: Rung, *, frames: int) -> EncodedRung:
+    """An encoded rung of which there is no file."""
+    return EncodedRung(
+        wanted, "h264", "avc1.64001f", Path("rung.mp4"), frames, 300.0, 400.0, Series(), False
+    )
 
 
 def rendition_of(

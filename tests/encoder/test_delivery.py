@@ -21,7 +21,7 @@ from pertitle.encoder.checks import check_rendition
 from pertitle.encoder.package.checks import check_package
 from pertitle.encoder.package.packaging import package
 from pertitle.encoder.pictures import read_pictures
-from pertitle.encoder.prober import DigestProber, digest_spans
+from pertitle.encoder.prober import DigestProber, digest_spans, scored_period
 from pertitle.encoder.renditions import EncodedRung, encode_renditions, vbv_cap
 from pertitle.errors import DeliveryError, SourceError, UsageError
 from pertitle.records import Analysis, Size, Window
@@ -300,21 +300,30 @@ def test_probes_measure_what_is_delivered(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bursts_score_as_the_whole_digest_does(
+def test_a_few_frames_score_as_the_whole_digest_does(
     toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where every other frame repeats the one before, as in pulled-down film."""
     clip = make_clip("testsrc2=s=160x90:r=12.5:d=11,fps=25", "doubled.mp4")
     found = []
-    for seconds in (0.0, 60.0):
-        monkeypatch.setattr("pertitle.encoder.prober.BURST_ABOVE_SECONDS", seconds)
+    for frames in (40, 10_000):
+        monkeypatch.setattr("pertitle.encoder.prober.SCORED_FRAMES", frames)
         with DigestProber(
             toolbox, analysis_of(clip), codec=H264, preset="ultrafast", quality_model=MODEL,
             display=Size(160, 90), segment_seconds=4, scratch=tmp_path,
         ) as prober:  # fmt: skip
             found.append(prober.measure(90, 38).vmaf)
-    assert found[0] == pytest.approx(found[1], abs=0.4)
+    assert found[0] == pytest.approx(found[1], abs=0.6)
     assert found[0] != found[1]
+
+
+def test_scored_frames_of_a_digest_meet_every_level_of_the_pyramid() -> None:
+    assert scored_period(100) is None
+    for frames in (144, 480, 1200):
+        period = scored_period(frames)
+        assert period is not None
+        assert period % 2 == 1
+        assert 30 <= frames // period <= 50
 
 
 def test_digest_windows_lie_apart_inside_the_title(delivered: Delivered) -> None:

@@ -11,14 +11,14 @@ import pytest
 from ffmpeg_quality_metrics import FfmpegQualityMetrics
 
 from pertitle.codecs import codec_named
-from pertitle.encoder.commands import in_runs, measurable
-from pertitle.encoder.further import VMAF_V1
+from pertitle.encoder.commands import MAX_RUNS, in_runs, measurable
+from pertitle.encoder.extra_metrics import VMAF_V1
 from pertitle.encoder.quality import Scores, measure_vmaf
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.sampling import Design
 from pertitle.encoder.series import MAX_POINTS, frame_series, window_series
 from pertitle.encoder.title import Span
-from pertitle.encoder.verification import Verifier, _guarded, verify_rendition
+from pertitle.encoder.verification import Measured, Verifier, verify_rendition
 from pertitle.errors import DeliveryError
 from pertitle.options import VerifyOptions
 from pertitle.records import Analysis, Shot, Size
@@ -78,50 +78,90 @@ def test_exact_verification_is_the_whole_file_score(
     assert series.values == pytest.approx(scores.reshape(-1, 6).mean(axis=1), abs=0.01)
 
 
-@pytest.mark.parametrize("seek_above", [0.0, 1e9])
-def test_windows_have_the_scores_of_the_whole_file(
+@pytest.mark.parametrize("floor", [None, 10.0])
+@pytest.mark.parametrize("seek", [True, False])
+def test_units_have_the_scores_of_the_whole_file(
     toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek_above: float,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seek: bool, floor: float | None,
 ) -> None:  # fmt: skip
-    """Guard frames give the first and last frame of a window their real neighbours."""
-    monkeypatch.setattr("pertitle.encoder.title.SEEK_WORTHWHILE", seek_above)
-    monkeypatch.setattr("pertitle.encoder.verification.SEEK_WORTHWHILE", seek_above)
-    design = Design(300, (100, 200))
+    """A frame by itself, and windows of four: the motion feature meets their real neighbours."""
+    if seek:
+        monkeypatch.setattr("pertitle.encoder.title.SEEK_WORTHWHILE", 0.0)
+        monkeypatch.setattr("pertitle.encoder.title.SEEK_FRAMES", 0)
+        monkeypatch.setattr("pertitle.encoder.verification.SEEK_FRAMES", 0)
+    options = VerifyOptions(half_width=50, min_window_vmaf=floor)
     with Verifier(
         toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        rows = verifier._round(encoded[0].path, design, 0, VerifyOptions())
-    for span, window in zip(design.round(0), rows, strict=True):
-        scores = window.scores
-        assert _guarded(span, 300).frames >= span.frames + 1
-        expected = whole.frames[0][span.first : span.end]
-        assert np.abs(scores - expected).max() < 0.01
+        found = verifier.verify(encoded[0].path, options, threads=2)
+    length = 1 if floor is None else 4
+    assert len(found.frames) == (32 if floor is None else 24)
+    for first, score in zip(found.frames, found.scores, strict=True):
+        assert score == pytest.approx(whole.frames[0][first : first + length].mean(), abs=0.001)
+    assert found.verification.frames == length * len(found.frames)
+    assert found.verification.worst == min(found.scores)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sampled_interval_holds_the_exact_score(
     toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
-    monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
     with Verifier(
         toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        first = verifier.verify(encoded[0].path, VerifyOptions(half_width=50))
-        second = verifier.verify(encoded[1].path, VerifyOptions(half_width=50))
-    assert first.frames == second.frames == 2 * 10 * 4
+        wide = VerifyOptions(half_width=50)
+        first = verifier.verify(encoded[0].path, wide).verification
+        second = verifier.verify(encoded[1].path, wide).verification
+    assert first.frames == second.frames == 32
     assert first.low <= whole.mean(MODEL) <= first.high
     assert first.low < first.vmaf < first.high
     assert second.vmaf < first.vmaf
     assert first.worst == min(first.worst, first.vmaf)
-    assert len(first.vmaf_series.times) == 2 * 10
+    assert len(first.vmaf_series.times) == 32
     assert list(first.vmaf_series.times) == sorted(first.vmaf_series.times)
     assert min(first.vmaf_series.values) == pytest.approx(first.worst, abs=0.01)
     exact = whole.frames[0]
     for time, vmaf in zip(first.vmaf_series.times, first.vmaf_series.values, strict=True):
-        middle = round(time * 25)
-        assert vmaf == pytest.approx(exact[middle - 2 : middle + 2].mean(), abs=0.02)
+        assert vmaf == pytest.approx(exact[int(time * 25)], abs=0.02)
+
+
+def test_a_rung_is_told_with_the_help_of_one_that_was_looked_at_more_closely(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pertitle.encoder.sampling.FIRST_UNITS", (16,))
+    wide = VerifyOptions(half_width=50)
+    with Verifier(
+        toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+        alone = verifier.verify(encoded[0].path, wide)
+        closer = [span.first for span in Design(300).look(1)]
+        assert set(alone.frames) < set(closer)
+        # The same rendition, as if it were another that was looked at twice as closely.
+        scores = tuple(float(whole.frames[0][first]) for first in closer)
+        other = Measured(alone.verification, 1.0, 1, tuple(closer), scores)
+        helped = verifier.verify(encoded[0].path, wide, others=[other]).verification
+    assert helped.vmaf == pytest.approx(np.mean(scores), abs=0.5)
+    assert helped.high - helped.low < alone.verification.high - alone.verification.low
+
+
+def test_looking_ends_where_it_is_sure_of_the_target(
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], whole: Scores,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    with Verifier(
+        toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
+    ) as verifier:
+
+        def frames(target: float, tolerance: float) -> int:
+            found = verifier.verify(encoded[0].path, target=target, tolerance=tolerance)
+            return found.verification.frames
+
+        mean = whole.mean(MODEL)
+        assert frames(mean, 40.0) == 32, "surely on its target"
+        assert frames(mean + 60, 1.0) == 32, "surely off it"
+        assert frames(mean + 1, 1.0) > 32, "in doubt"
 
 
 def test_a_long_title_keeps_a_bounded_series() -> None:
@@ -133,9 +173,7 @@ def test_a_long_title_keeps_a_bounded_series() -> None:
     assert len(frame_series(np.zeros(100_000), Fraction(25)).times) <= MAX_POINTS
 
 
-def test_an_independent_meter_agrees(
-    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_independent_meter_agrees(toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path) -> None:
     """ffmpeg-quality-metrics, with a model file of its own, on the whole files."""
     clip = make_clip(GRAPH.replace("setsar=1", "scale=320:180,setsar=1"), "meter.mkv", "-c:v",
                      "libx264", "-preset", "ultrafast", "-crf", "8")  # fmt: skip
@@ -153,28 +191,26 @@ def test_an_independent_meter_agrees(
     with Verifier(
         toolbox, title, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        exact = verifier.verify(one.path)
-        monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
-        monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
-        sampled = verifier.verify(one.path, VerifyOptions(half_width=50))
+        exact = verifier.verify(one.path, VerifyOptions(all_frames=True)).verification
+        sampled = verifier.verify(one.path, VerifyOptions(half_width=50)).verification
     assert exact.vmaf == pytest.approx(mean, abs=0.1)
     assert sampled.frames < 300
-    assert sampled.low <= mean <= sampled.high
+    assert sampled.vmaf == pytest.approx(mean, abs=2.5)
 
 
 def test_few_frames_tell_v1_xpsnr_and_banding_of_all(
-    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    toolbox: Toolbox, analysis: Analysis, encoded: tuple[EncodedRung, ...], tmp_path: Path
+) -> None:
     path = encoded[0].path
+    every = VerifyOptions(all_frames=True)
     with Verifier(
         toolbox, analysis, codec=H264, quality_model=MODEL, display=DISPLAY, scratch=tmp_path
     ) as verifier:
-        full = verifier.verify(path, VerifyOptions(full_quality=True))
-        some = verifier.verify(path)
-        monkeypatch.setattr("pertitle.encoder.verification.EXACT_SECONDS", 0.0)
-        monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.9)
-        sampled = verifier.verify(path, VerifyOptions(half_width=50))
+        full = verifier.verify(path, replace(every, full_quality=True)).verification
+        some = verifier.verify(path, every).verification
+        wide = VerifyOptions(half_width=50)
+        sampled = verifier.verify(path, wide).verification
+        units = verifier.verify(path, replace(wide, full_quality=True)).verification
     reference = measure_vmaf(
         toolbox, path, analysis.source.path, display=DISPLAY, models=[VMAF_V1],
         frame_rate=analysis.treatment.frame_rate, threads=2,
@@ -188,9 +224,9 @@ def test_few_frames_tell_v1_xpsnr_and_banding_of_all(
          "-f", "null", "-"]
     ).stderr_tail  # fmt: skip
     assert full.xpsnr == pytest.approx(float(log.partition("XPSNR  y: ")[2].split()[0]), abs=0.02)
-    for other in (some, sampled):
-        assert other.vmaf_v1 == pytest.approx(full.vmaf_v1, abs=4)
-        assert other.xpsnr == pytest.approx(full.xpsnr, abs=1.0)
+    for other, room in ((some, 1.5), (sampled, 1.5), (units, 1.0)):
+        assert other.vmaf_v1 == pytest.approx(full.vmaf_v1, abs=4 * room)
+        assert other.xpsnr == pytest.approx(full.xpsnr, abs=room)
         assert other.cambi == pytest.approx(full.cambi, abs=0.5)
 
 
@@ -221,14 +257,13 @@ def test_displays_too_small_for_a_metric_are_measured_larger(
 
 
 @pytest.mark.parametrize(
-    "options", [VerifyOptions(), VerifyOptions(all_frames=True), VerifyOptions(full_quality=True)]
+    "options",
+    [VerifyOptions(all_frames=True), VerifyOptions(all_frames=True, full_quality=True)],
 )
 def test_titles_of_thousands_of_frames_are_compared_whole(
-    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    options: VerifyOptions,
-) -> None:  # fmt: skip
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path, options: VerifyOptions
+) -> None:
     """ffmpeg takes 100 terms in a sum; one term a burst was too many beyond 2,900 frames."""
-    monkeypatch.setattr("pertitle.encoder.sampling.EXACT_SHARE", 0.0)
     clip = make_clip("testsrc2=s=64x36:r=60:d=52", "thousands.mp4")
     (one,) = encode_renditions(
         toolbox, analysis_of(clip), [rung(64, 36, 34, 60)], codec=H264, preset="ultrafast",
@@ -242,10 +277,13 @@ def test_titles_of_thousands_of_frames_are_compared_whole(
     assert found.low == found.vmaf == found.high
 
 
-def test_an_expression_too_long_for_ffmpeg_is_never_built() -> None:
-    assert in_runs([(0, 4), (9, 10)]) == "between(n,0,3)+between(n,9,9)"
-    with pytest.raises(ValueError, match="101 runs"):
-        in_runs([(10 * i, 10 * i + 4) for i in range(101)])
+def test_ffmpeg_takes_the_longest_expression_that_is_built(toolbox: Toolbox) -> None:
+    runs = [(4 * i, 4 * i + 2) for i in range(MAX_RUNS)]
+    argv = [toolbox.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "color=s=16x16:r=25:d=64", "-vf",
+            f"select='{in_runs(runs)}'", "-f", "null", "-progress", "pipe:", "-"]  # fmt: skip
+    assert f"frame={2 * MAX_RUNS}\n" in toolbox.runner.run(argv).stdout
+    with pytest.raises(ValueError, match=f"{MAX_RUNS + 1} runs"):
+        in_runs([*runs, (9999, 10_000)])
 
 
 def test_displays_large_enough_are_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -71,3 +72,13 @@ def test_first_thumbnail_of_a_title_is_shown(tmp_path: Path) -> None:
     example.write_thumbnails(batch.titles[0], tmp_path / batch.titles[0].name / "thumbnails")
     _, page = written(batch)
     assert [a["width"] for a in page.all("img")] == ["120"]
+
+
+def test_figures_of_one_codec_among_several_name_it(tmp_path: Path) -> None:
+    both = replace(example.batch(tmp_path), titles=(example.codecs(),), failures=())
+    html, page = written(both)
+    assert html.count("<small>H.264</small>") == 3
+    assert "mean of 1 title, H.264" in page.text()
+    assert "7 rungs in H.264" in page.text()
+    _, alone = written(replace(both, titles=(example.title(),)))
+    assert "mean of 1 title, H.264" not in alone.text()

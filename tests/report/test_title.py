@@ -225,3 +225,20 @@ def test_a_result_of_before_the_series_is_read_and_drawn(tmp_path: Path) -> None
     data["renditions"][0]["bitrate_series"] = {"times": [0.0, 4.0], "values": [1.0]}
     with pytest.raises(ModelError, match="a series of 2 times has 1 values"):
         from_json(TitleResult, data)
+
+
+def test_codecs_are_compared_in_one_chart_where_there_are_several(tmp_path: Path) -> None:
+    result = example.codecs()
+    _, page = written(result, tmp_path)
+    assert "Codecs compared" in page.text()
+    drawn = [a for a in page.all("svg") if a.get("aria-label", "").endswith("of H.264, AV1")]
+    assert len(drawn) == 2  # for screens and for phones
+    _, alone = written(example.title(), tmp_path)
+    assert "Codecs compared" not in alone.text()
+
+
+def test_names_of_features_do_not_break_inside(tmp_path: Path) -> None:
+    html, page = written(example.title(), tmp_path)
+    terms = [a for a in page.all("th") if a.get("class") == "term" and a.get("scope") == "row"]
+    assert len(terms) > 3
+    assert "tbody th.term { white-space: nowrap;" in html

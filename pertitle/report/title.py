@@ -99,7 +99,8 @@ def _cards(result: TitleResult, comparison: Comparison | None) -> list[tuple[str
         codecs = ", ".join(words.codec(one.codec) for one in ladders)
         entries.append(("Ladder", words.count(rungs, "rung"), f"{codecs}, {span}"))
         top_kbps, top_vmaf = points[0]
-        entries.append(("Top rung", words.kbps(top_kbps), f"VMAF {top_vmaf:.1f} {kind}"))
+        whose = f", {words.codec(ladder.codec)}" if len(ladders) > 1 else ""
+        entries.append(("Top rung", words.kbps(top_kbps), f"VMAF {top_vmaf:.1f} {kind}{whose}"))
     short = saving.headline(comparison)
     if short is not None:
         entries.append(("Against fixed", *short))

@@ -4,12 +4,14 @@
 
     PertitleError
     ├── UsageError            options that contradict one another, unusable output folder
+    │   └── FolderError       … which is somebody else's, or in use by another run
     ├── ToolError             ffmpeg or the packager is missing or lacks a capability
     ├── SourceError           the input is not a usable video
     │   └── DecoderCrash      … and a decoder died of it
     ├── StoreError            a store or web server refused, or was not reached
     ├── ProcessError          a child process failed
     │   └── ProcessTimeout    … or outlived its time limit
+    │       └── ProcessStalled  … or made no progress for too long
     ├── Cancelled             the caller asked to stop
     ├── ModelError            a model, table or plan file is damaged or of another version
     ├── LadderError           no ladder satisfies the constraints; holds the best attempt
@@ -45,6 +47,10 @@ class PertitleError(Exception):
 
 class UsageError(PertitleError):
     """The request itself is wrong: options, arguments or output folder."""
+
+
+class FolderError(UsageError):
+    """An output folder was not made by pertitle, or another run is writing to it."""
 
 
 class ToolError(PertitleError):
@@ -124,3 +130,12 @@ class ProcessTimeout(ProcessError):
         self.seconds = seconds
         name = self.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
         self.args = (f"{name} did not finish within {seconds:.0f} s and was killed",)
+
+
+class ProcessStalled(ProcessTimeout):
+    """A child process was killed because it made no progress any more."""
+
+    def __init__(self, argv: Sequence[str], seconds: float, stderr_tail: str) -> None:
+        super().__init__(argv, seconds, stderr_tail)
+        name = self.argv[0].replace("\\", "/").rsplit("/", 1)[-1]
+        self.args = (f"{name} made no progress for {seconds:.0f} s and was killed",)

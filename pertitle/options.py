@@ -293,6 +293,10 @@ class Options:
         nice: nice level added to all child processes.
         whole_digest: tell sources apart by all of their bytes, not by samples of them.
         scratch: folder in which titles for a store are made; None for one in the cache's.
+        force: write into folders, and over pages, that pertitle did not make.
+        keep_rungs: keep the encoded rungs of a delivered title in its folder, hidden: they take
+            the space of its video once more, and other sound or packaging needs no new encode.
+        machine_paths: write paths of this machine into what is published.
     """
 
     ladder: LadderOptions = field(default_factory=LadderOptions)
@@ -310,6 +314,9 @@ class Options:
     nice: int = 0
     whole_digest: bool = False
     scratch: Path | None = None
+    force: bool = False
+    keep_rungs: bool = True
+    machine_paths: bool = False
 
     def __post_init__(self) -> None:
         refuse({

@@ -308,6 +308,7 @@ class LadderPlan:
         probes: the encodes that were measured.
         notes: what a reader should know, e.g. a preset that was not trained.
         expected_loss: expected BD-rate loss against the exhaustive hull, per cent.
+        loss_bound: the loss that 95 % of titles stay under, per cent.
         dynamic_range: what is delivered, ``sdr``, ``pq`` or ``hlg``; ``sdr`` from an HDR source
             means that its pictures are tone-mapped.
     """
@@ -322,6 +323,7 @@ class LadderPlan:
     probes: tuple[Probe, ...]
     notes: tuple[str, ...] = ()
     expected_loss: float = 0.0
+    loss_bound: float = 0.0
     dynamic_range: str = "sdr"
 
 

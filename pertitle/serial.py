@@ -12,7 +12,8 @@ import json
 import math
 import os
 import re
-import tempfile
+import secrets
+import stat
 import types
 import typing
 from enum import StrEnum
@@ -25,6 +26,13 @@ from pertitle.errors import ModelError
 T = TypeVar("T")
 MAX_BYTES = 64 * 1024 * 1024
 """A JSON file larger than this is not one of ours."""
+TORN = ".pertitle-*.part"
+"""Names of files that a killed process was just writing; nobody else names files so."""
+_DIGITS = 40
+"""Most digits of a whole number in a record: arithmetic with millions takes hours."""
+_LARGEST = 1e300
+_FRACTION = re.compile(r"[+-]?\d{1,40}(?:/\d{1,40}|\.\d{1,40})?", re.ASCII)
+_UNSEEN = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def to_json(value: object) -> Any:
@@ -101,13 +109,18 @@ def _build_tuple(arguments: tuple[Any, ...], data: object, where: str) -> tuple[
 def _build_scalar(kind: Any, data: object, where: str) -> object:
     if kind is float:
         number = _expect(data, (int, float), where)
+        if isinstance(number, int) and abs(number) > _LARGEST:  # no float holds it
+            raise ModelError(f"{where}: not a number of any use")
         if isinstance(data, bool) or not math.isfinite(number):
             raise ModelError(f"{where}: not a finite number")
         return float(number)
     if kind is int:
         if isinstance(data, bool):
             raise ModelError(f"{where}: not a whole number")
-        return _expect(data, int, where)
+        whole = _expect(data, int, where)
+        if abs(whole) >= 10**_DIGITS:
+            raise ModelError(f"{where}: not a number of any use")
+        return whole
     if kind in (str, bool):
         return _expect(data, kind, where)
     text = _expect(data, str, where)
@@ -120,6 +133,8 @@ def _build_scalar(kind: Any, data: object, where: str) -> object:
             raise ModelError(f"{where}: not a path")
         return Path(text)
     if kind is Fraction:
+        if not _FRACTION.fullmatch(text):  # "1e999999999" alone would be computed for hours
+            raise ModelError(f"{where}: not a fraction")
         try:
             return Fraction(text)
         except (ValueError, ZeroDivisionError) as error:
@@ -134,36 +149,105 @@ def _expect(data: object, kind: Any, where: str) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file of bounded size.
+    """Parse a JSON file of bounded size. Pipes, devices and the like are not read.
 
     Raises:
-        ModelError: unreadable, too large, or not JSON.
+        ModelError: unreadable, no regular file, too large, or not JSON.
+    """
+    return parse_json(read_bytes(path), path.name)
+
+
+def parse_json(data: bytes, name: str) -> Any:
+    """Parse JSON whose numbers are bounded; what is no number (``NaN``) is no JSON.
+
+    Raises:
+        ModelError: it is not JSON.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path.name} is larger than {MAX_BYTES >> 20} MiB")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+        return json.loads(data.decode("utf-8"), parse_int=_whole, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} is not JSON: {error}") from error
+        raise ModelError(f"{name} is not JSON: {error}") from error
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES, *, follow: bool = True) -> bytes:
+    """The content of a regular file of bounded size; whatever it is, opening it does not wait.
+
+    Args:
+        follow: a link may lead to the file.
+
+    Raises:
+        ModelError: unreadable, no regular file, or too large.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for a writer
+    flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise ModelError(f"{path.name} is not a file")
+            if found.st_size > most:
+                raise ModelError(f"{path.name} is larger than {most >> 20} MiB")
+            data = file.read(most + 1)  # some files of the system grow while they are read
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"cannot read {path}: {reason}") from error
+    if len(data) > most:
+        raise ModelError(f"{path.name} is larger than {most >> 20} MiB")
+    return data
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file so that after a crash it is either the old one or the new one, whole."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    """Replace a file so that after a crash it is either the old one or the new one, whole.
+
+    The user's umask decides who may read it. A link is replaced, not what it leads to.
+    """
+    part = path.parent / f".pertitle-{path.name[:40]}.{secrets.token_hex(6)}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        with os.fdopen(
+            os.open(part, flags, 0o666), "w", encoding="utf-8", errors="backslashreplace"
+        ) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        part.replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+            part.unlink()
         raise
     sync_folder(path.parent)
+
+
+def write_named(path: Path, text: str) -> None:
+    """Write to a file that the user named: where a link leads, and into a device or pipe.
+
+    Raises:
+        OSError: it cannot be written, or is a pipe that nobody reads.
+    """
+    try:
+        path = path.resolve()
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        kind = stat.S_IFREG
+    except RuntimeError as error:  # a link to itself, before Python 3.13
+        raise OSError(40, "Too many levels of symbolic links", str(path)) from error
+    if stat.S_ISREG(kind):
+        write_text(path, text)
+        return
+    handle = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe without reader
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def sync_folder(folder: Path) -> None:
@@ -192,17 +276,15 @@ def sync_tree(folder: Path) -> None:
             sync_file(path)
 
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-"""What Python makes of bytes in file names that are not UTF-8 (PEP 383); UTF-8 has none."""
-
-
 def dumps(data: object, indent: int | None = None) -> str:
-    """JSON text of a record or plain data that can be written as UTF-8, whatever names it holds.
+    """JSON text of a record or plain data: UTF-8 whatever names it holds, safe in a terminal.
 
-    Lone surrogates become JSON escapes, so that a path is read back as it was.
+    JSON's own rules spell most control characters out; the rest of them, marks that turn the
+    direction of text, and what Python makes of bytes that are not UTF-8 (PEP 383) are spelled
+    out too, and read back as they were.
     """
     text = json.dumps(to_json(data), indent=indent, ensure_ascii=False)
-    return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_json(path: Path, data: object) -> None:

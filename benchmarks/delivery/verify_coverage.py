@@ -38,7 +38,7 @@ from pertitle.options import VerifyOptions
 from pertitle.records import FULL_HD, Analysis, Rung, Size
 from pertitle.system.tools import Toolbox, find_toolbox
 
-POINTS = ((720, 24.0), (540, 30.0), (360, 28.0))
+POINTS = ((360, 20.0), (360, 26.0), (270, 27.0), (216, 28.0), (180, 30.0), (144, 32.0))
 DISPLAY = Size(640, 360)
 """Small, so that all frames of long titles can be had: what matters here is how scores vary."""
 MODEL = "vmaf_v0.6.1"
@@ -74,14 +74,14 @@ def measure(toolbox: Toolbox, title: Analysis, name: str) -> dict[str, NDArray[n
 
 
 def joined(toolbox: Toolbox, shots: Sequence[Path], target: Path) -> Analysis:
-    """The shots cut together at 1280x720 and 25 frames a second."""
+    """The shots cut together at 640x360 and 24 frames a second."""
     inputs: list[str] = []
     chains = []
     for i, shot in enumerate(shots):
         inputs += ["-i", f"file:{shot}"]
         chains.append(
-            f"[{i}:v:0]fps=25,scale=1280:720:force_original_aspect_ratio=increase,"
-            f"crop=1280:720,setsar=1,format=yuv420p[v{i}]"
+            f"[{i}:v:0]fps=24,scale=640:360:force_original_aspect_ratio=increase,"
+            f"crop=640:360,setsar=1,format=yuv420p[v{i}]"
         )
     names = "".join(f"[v{i}]" for i in range(len(shots)))
     graph = ";".join([*chains, f"{names}concat=n={len(shots)}:v=1[v]"])

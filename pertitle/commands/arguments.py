@@ -10,7 +10,7 @@ from typing import Any
 from pertitle.errors import UsageError
 from pertitle.options import EncodeOptions, LadderOptions, Options
 from pertitle.records import FULL_HD, Size
-from pertitle.serial import dumps, write_json
+from pertitle.serial import dumps, write_named
 
 
 def add_ladder_options(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +276,6 @@ def write_json_file(target: str, data: object) -> None:
         print(dumps(data, indent=1))
         return
     try:
-        write_json(Path(target).absolute(), data)
+        write_named(Path(target).absolute(), dumps(data, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write {target}: {error.strerror}") from error

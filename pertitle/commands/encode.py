@@ -10,7 +10,7 @@ from pertitle.commands.arguments import (
     add_general,
     write_json_file,
 )
-from pertitle.commands.delivering import add_nice, add_out, how_to_resume
+from pertitle.commands.delivering import add_nice, add_out, folders_of, how_to_resume
 from pertitle.commands.output_arguments import add_output_options, outputs_of
 from pertitle.commands.parser import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
 from pertitle.options import Options
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
                 ffmpeg=arguments.ffmpeg,
                 threads=arguments.threads,
                 nice=arguments.nice,
-                scratch=arguments.scratch,
+                **folders_of(arguments),
                 **outputs_of(arguments),
             ),
             on_event=view.handle,

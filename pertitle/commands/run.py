@@ -16,7 +16,7 @@ from pertitle.commands.arguments import (
     whole,
     write_json_file,
 )
-from pertitle.commands.delivering import add_nice, add_out, how_to_resume
+from pertitle.commands.delivering import add_nice, add_out, folders_of, how_to_resume
 from pertitle.commands.output_arguments import add_output_options, outputs_of
 from pertitle.commands.parser import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
 from pertitle.events import Event
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         **outputs_of(arguments),
         nice=arguments.nice,
         whole_digest=arguments.full_digest,
-        scratch=arguments.scratch,
+        **folders_of(arguments),
     )
     view = view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from pertitle import events
 from pertitle.delivery.cluster import run_on_cluster
 from pertitle.delivery.failures import guarded
 from pertitle.delivery.job import Recorder, Work, cache_for, large_titles_at_once, toolbox_for
+from pertitle.delivery.pages import write_pages
 from pertitle.errors import (
     SourceError,
     UsageError,
@@ -27,15 +27,14 @@ from pertitle.errors import (
 from pertitle.events import OnEvent, ignore, logged
 from pertitle.options import Options
 from pertitle.records import TitlePlan
-from pertitle.report.batch import write_batch_report
 from pertitle.report.preview import read_player
-from pertitle.results import RESULT_VERSION, BatchResult, TitleFailure, TitleResult
-from pertitle.serial import to_json, write_json
+from pertitle.results import BatchResult, TitleFailure, TitleResult
 from pertitle.storage.bucket import Store, destination
-from pertitle.storage.inputs import Title, find_titles, folder_name
+from pertitle.storage.inputs import Title, find_titles, title_of
 from pertitle.storage.plan_file import read_plan
 from pertitle.storage.remote import shown
-from pertitle.storage.workspace import locked
+from pertitle.storage.workspace import present
+from pertitle.system.scratch import sweep
 from pertitle.system.stop import Stop
 
 
@@ -99,7 +98,7 @@ def encode_plan(
     if path.stat().st_size != plan.analysis.source.bytes:
         raise SourceError(f"{path.name} is not the video that was planned: its size differs")
     moved = replace(plan.analysis, source=replace(plan.analysis.source, path=path))
-    title = Title(folder_name(path.stem), path)
+    title = title_of(path)
     folder, store = destination(out, options.scratch)
     return _run(
         (title,),
@@ -143,7 +142,8 @@ def _run(
     toolbox = toolbox_for(options, stop, threads=max(1, cores // jobs), jobs=jobs)
     large = threading.Semaphore(large_titles_at_once())
     cache = cache_for(options)
-    with locked(out):
+    sweep()
+    with present(out, force=options.force):
         names, sizes = tuple(t.name for t in titles), tuple(map(_size, titles))
         emit(events.BatchStarted(names, sizes, options.encode.codecs))
 
@@ -173,11 +173,7 @@ def _run(
             url=shown(store.url) if store else "",
         )
         cache.prune()
-        with store.pictures(result) if store else nullcontext():
-            write_batch_report(result, out / "index.html")
-        write_json(out / "batch.json", {"version": RESULT_VERSION, **to_json(result)})
-        if store is not None:
-            store.put_pages(out, ("index.html", "batch.json"))
+        write_pages(result, options, store)
     emit(events.BatchDone(result))
     return result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,6 +31,7 @@ from pertitle.storage.inputs import folder_name
 from pertitle.storage.workspace import FORMAT, fingerprint, key_of
 from pertitle.system.isolation import isolated
 from pertitle.system.process import SubprocessRunner
+from pertitle.system.scratch import scratch_folder
 from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox, find_toolbox
 from pertitle.thumbnails.making import make_thumbnails
@@ -215,8 +215,11 @@ def _analysis(path: Path, work: Work) -> tuple[Analysis, str]:
             known = None
         else:
             return replace(analysis, source=replace(analysis.source, path=path.absolute())), key
+    before = path.stat()
     analysis = _measured(path, work.options, work.toolbox, work.progress(Stage.ANALYSIS))
-    work.cache.put(key, analysis)
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns):
+        work.cache.put(key, analysis)
     return analysis, key
 
 
@@ -257,7 +260,7 @@ def _ladder(
 
     if options.ladder.max_probes == 0:
         return plan(None)
-    with tempfile.TemporaryDirectory(prefix="pertitle-", dir=scratch) as folder:
+    with scratch_folder(scratch) as folder:
         prober = DigestProber(
             work.toolbox,
             title,
@@ -266,7 +269,7 @@ def _ladder(
             quality_model=encode.quality_model,
             display=display,
             segment_seconds=encode.segment_seconds,
-            scratch=Path(folder),
+            scratch=folder,
         )
         basis = ("probe", mark, work.toolbox.version, codec, preset, encode.quality_model, display)
 

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pertitle import events
+from pertitle import events, words
 from pertitle.delivery.assembly import Delivery, deliver
 from pertitle.delivery.job import Recorder, Work
 from pertitle.delivery.planning import plan_in, thumbnail_arguments
 from pertitle.delivery.steady import copied_evenly, has_own_clock, under_its_name
-from pertitle.errors import PertitleError
+from pertitle.errors import PertitleError, SourceError
 from pertitle.records import TitlePlan
 from pertitle.report.preview import write_preview
 from pertitle.report.title import write_title_report
 from pertitle.results import RESULT_VERSION, Stage, Thumbnail, TitleResult
-from pertitle.serial import to_json, write_json
+from pertitle.serial import from_json, to_json, write_json
 from pertitle.storage import remote
 from pertitle.storage.bucket import Store
-from pertitle.storage.inputs import Title
+from pertitle.storage.inputs import Title, refuse_output
 from pertitle.storage.plan_file import plan_document, read_plan
+from pertitle.storage.published import without_folders
 from pertitle.storage.workspace import (
     Earlier,
     Workspace,
@@ -57,12 +58,10 @@ def deliver_title(
         keep_work: keep the intermediate files.
         store: where the title goes to from ``out``; None if it stays there.
     """
-    whole = work.options.whole_digest
-    source = (
-        remote.fingerprint_of(title.url, whole=whole)
-        if title.url
-        else fingerprint(title.path, whole=whole)
-    )
+    if not title.url:
+        refuse_output(title.path, out)
+    given_title = title
+    source, state = _fingerprint(title, work), _state(title)
     inputs = inputs_of(source, work.options, work.toolbox.version)
     if given is not None:
         inputs["plan"] = key_of(given.ladders)
@@ -76,7 +75,7 @@ def deliver_title(
         # A run may have failed at a title that an earlier one had delivered.
         (space.folder / "error.log").unlink(missing_ok=True)
         work.emit(events.TitleSkipped(title.name))
-        return earlier.result
+        return _at(earlier.result, title)
     before = earlier.inputs if earlier is not None else space.begun()
     if before is not None and (told := changes(before, inputs)):
         work.emit(events.Notice(title.name, f"made anew: {', '.join(told.values())}"))
@@ -88,19 +87,68 @@ def deliver_title(
     named = title.path
     if changed.keys() != {"preview"}:
         title = _evened(title, space, work)
+
+    def unchanged() -> None:
+        if given_title.url:
+            return  # the copy is pertitle's own, and was whole
+        if (_state(given_title), _fingerprint(given_title, work)) != (state, source):
+            space.clear()  # what was made may be of either
+            raise SourceError(f"{named.name} was replaced or changed while it was worked on")
+
     if earlier is not None and EXTRAS.issuperset(changed):
+        earlier = replace(earlier, result=_at(earlier.result, title))
         result = _with_extras(title, earlier, changed, space, work)
     else:
-        result = _delivered(title, named, inputs, given, space, work)
-    document = {"version": RESULT_VERSION, "inputs": inputs, **to_json(result)}
+        result = _delivered(title, named, inputs, given, earlier, space, work, unchanged)
+    document = {"version": RESULT_VERSION, "inputs": inputs, **_shown(result, space, work)}
+    try:
+        unchanged()
+    except SourceError:
+        space.withdraw()
+        raise
     write_json(space.folder / "result.json", document)
     (space.folder / "error.log").unlink(missing_ok=True)
     if store is not None:
         _hand_over(store, space, work, keep_work=keep_work)
     elif not keep_work:
-        space.clear()
+        space.settle(keep_rungs=work.options.keep_rungs)
     work.emit(events.TitleDone(title.name, result))
     return result
+
+
+def _fingerprint(title: Title, work: Work) -> str:
+    whole = work.options.whole_digest
+    if title.url:
+        return remote.fingerprint_of(title.url, whole=whole)
+    return fingerprint(title.path, whole=whole)
+
+
+def _state(title: Title) -> tuple[int, int] | None:
+    """Size and time of a file: what changed between the samples of its digest shows here."""
+    if title.url or not title.path.exists():
+        return None
+    stat = title.path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _at(result: TitleResult, title: Title) -> TitleResult:
+    """A result read from its file, which does not say where the source lies."""
+    source = replace(result.plan.analysis.source, path=title.path)
+    analysis = replace(result.plan.analysis, source=source)
+    return replace(result, plan=replace(result.plan, analysis=analysis))
+
+
+def _shown(record: TitleResult | dict[str, Any], space: Workspace, work: Work) -> dict[str, Any]:
+    """A record as JSON, as it is published: without folders of this machine, unless asked for."""
+    data: dict[str, Any] = to_json(record)
+    if work.options.machine_paths:
+        return data
+    source = Path((data["plan"]["analysis"] if "plan" in data else data)["source"]["path"])
+    programs = [Path(p).parent for p in (work.toolbox.ffmpeg, work.toolbox.packager) if p]
+    within = [space.work / name for name in ("rungs", "audio", "package", "subtitles", "source")]
+    folders = [*within, space.work, space.folder, space.folder.parent, source.parent, *programs]
+    shown: dict[str, Any] = without_folders(data, folders)
+    return shown
 
 
 def _fetched(title: Title, space: Workspace, work: Work) -> Title:
@@ -148,27 +196,38 @@ def _delivered(
     named: Path,
     inputs: dict[str, Any],
     given: TitlePlan | None,
+    earlier: Earlier | None,
     space: Workspace,
     work: Work,
+    unchanged: Callable[[], None],
 ) -> TitleResult:
     """Make a title; everything but ``result.json`` is in place in the end.
 
     Args:
         named: the source as results name it, where the title is read from a copy.
+        unchanged: raises if the source is not any more what it was; nothing is published then.
     """
     plan = _read_from(given or _resumed_plan(title, inputs, space, work), title.path)
     recorder = work.toolbox.runner
     assert isinstance(recorder, Recorder)
+    before = space.rungs()
     with work.turn(plan.analysis.source.size.height):
         delivery = deliver(plan, work.options, work.toolbox, space, work)
-    thumbnails = _thumbnails(title, plan, inputs, space, work)
+    if kept := before & space.rungs() & {rung.path.name for rung in delivery.renditions}:
+        told = f"{len(kept)} of {words.count(len(delivery.renditions), 'rung')}"
+        work.emit(events.Notice(title.name, f"{told} were encoded by an earlier run and are kept"))
+    same = _same_pictures(earlier, inputs, plan, space)
+    thumbnails = same if same is not None else _thumbnails(title, plan, inputs, space, work)
     if title.path != named:
         plan = replace(plan, analysis=under_its_name(plan.analysis, named))
     result = _result(title, plan, delivery, thumbnails, recorder.commands, work.seconds)
+    unchanged()
     space.retract()
-    space.publish(space.work, ["thumbnails"])
+    if same is None:
+        space.publish(space.work, ["thumbnails"])
     space.publish(delivery.staged, delivery.entries)
-    write_json(space.folder / "plan.json", plan_document(plan, work.options))
+    document = plan_document(plan, work.options)
+    write_json(space.folder / "plan.json", _shown(document, space, work))
     _write_pages(result, space, work)
     return result
 
@@ -192,6 +251,20 @@ def _with_extras(
         result = replace(result, thumbnails=thumbnails)
     _write_pages(result, space, work)
     return result
+
+
+def _same_pictures(
+    earlier: Earlier | None, inputs: dict[str, Any], plan: TitlePlan, space: Workspace
+) -> tuple[Thumbnail, ...] | None:
+    """The thumbnails in place, if others would not differ; else None."""
+    if earlier is None or earlier.result.plan.analysis.shots != plan.analysis.shots:
+        return None
+    names = {name for name in inputs if name.startswith("pictures.")}
+    names |= {"source", "pertitle", "thumbnails"}
+    pictures = earlier.result.thumbnails
+    there = all((space.folder / "thumbnails" / Path(p.file).name).is_file() for p in pictures)
+    same = all(earlier.inputs.get(name) == inputs[name] for name in names)
+    return pictures if same and there else None
 
 
 def _thumbnails(
@@ -218,9 +291,10 @@ def _thumbnails(
 
 def _write_pages(result: TitleResult, space: Workspace, work: Work) -> None:
     report = space.folder / "report.html"
-    write_title_report(result, report, thumbnails_folder=space.folder / "thumbnails")
+    shown = from_json(TitleResult, _shown(result, space, work))
+    write_title_report(shown, report, thumbnails_folder=space.folder / "thumbnails")
     if work.options.preview:
-        write_preview(result, space.folder, work.options.preview)
+        write_preview(shown, space.folder, work.options.preview)
 
 
 def _resumed_plan(title: Title, inputs: dict[str, Any], space: Workspace, work: Work) -> TitlePlan:

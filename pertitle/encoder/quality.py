@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pertitle.encoder import commands
 from pertitle.errors import DeliveryError, ToolError
 from pertitle.records import Size
+from pertitle.system.scratch import scratch_folder
 from pertitle.system.tools import Toolbox
 
 
@@ -129,7 +129,7 @@ def measure_vmaf(
     Raises:
         ProcessError: ffmpeg failed, e.g. for an unknown model.
     """
-    with tempfile.TemporaryDirectory(prefix="pertitle-") as scratch:
+    with scratch_folder() as scratch:
         argv = commands.compare(
             toolbox.ffmpeg,
             commands.open_input(distorted.absolute()).video,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -220,6 +221,7 @@ class _Job:
             note = json.loads(self.note.read_text(encoding="utf-8"))
             if note["key"] != self.key or note["bytes"] != self.path.stat().st_size:
                 return None
+            os.utime(self.note)  # in use
             return read_pictures(self.path)
         except (OSError, ValueError, KeyError, TypeError, DeliveryError):
             return None

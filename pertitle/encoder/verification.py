@@ -32,6 +32,7 @@ from pertitle.errors import DeliveryError
 from pertitle.options import VerifyOptions
 from pertitle.records import Analysis, Size, Window
 from pertitle.results import Series, Verification
+from pertitle.system.scratch import scratch_folder
 from pertitle.system.tools import Toolbox
 
 HALF_WIDTH = 0.6
@@ -427,7 +428,7 @@ def verify_rendition(
 ) -> Verification:
     """Measure one rendition; for several of a title a :class:`Verifier` saves work."""
     with (
-        tempfile.TemporaryDirectory(prefix="pertitle-") as scratch,
+        scratch_folder() as scratch,
         Verifier(
             toolbox,
             analysis,

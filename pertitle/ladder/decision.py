@@ -17,12 +17,22 @@ from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
 from pertitle.ladder.coordinates import quality_from_vmaf, quality_slope, vmaf_from_quality
+from pertitle.ladder.draws import Draws
 from pertitle.ladder.grid import Grid
 from pertitle.ladder.posterior import Moments, Posterior, falling
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
+_NEAR = 0.03
+"""Octaves by which a height may be dearer and yet be the one to choose."""
+_BOUND = (1.0, 0.5)
+"""Per cent, and factor on the 95 % quantile of the drawn losses: from folds grouped by source
+(docs/model.md)."""
 _DRAWS = 32
+_DEAR = 0.6
+"""Octaves above the cheapest height at which all heights count alike."""
+_CHANCE = 0.1
+"""Share of draws on which a height must be that near to be worth a probe."""
 _UNREACHED = 30.0
 """log2 bitrate charged for a quality that a height cannot reach."""
 
@@ -152,6 +162,56 @@ def _normals(dimensions: int) -> Array:
     return np.asarray(draws - draws.mean(axis=0))
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What a choice of heights costs on drawn surfaces.
+
+    Attributes:
+        targets: VMAF of each, best first.
+        cost: draws × heights × targets, log2 kbit/s.
+        chosen: row of the height chosen for each target.
+        losses, overpays: of each draw, per cent of bitrate above the cheapest heights: over all
+            targets, and at the best one.
+    """
+
+    targets: Array
+    cost: Array
+    chosen: Rows
+    losses: Array
+    overpays: Array
+
+    @property
+    def loss_bound(self) -> float:
+        """Loss that 95 % of titles stay under, per cent."""
+        return _BOUND[0] + _BOUND[1] * float(np.quantile(self.losses, 0.95))
+
+
+def outlook_of(drawn: Draws, at: Stake) -> Outlook:
+    """The choice of a stake on drawn surfaces."""
+    cost = drawn.costs(at.targets)
+    # What is far too dear is not chosen, however much.
+    cost = np.minimum(cost, cost.min(axis=1, keepdims=True) + _DEAR)
+    over = cost[:, at.chosen, np.arange(len(at.targets))] - cost.min(axis=1)
+    return Outlook(
+        at.targets,
+        cost,
+        at.chosen,
+        (2 ** over.mean(axis=1) - 1) * 100,
+        (2 ** over[:, 0] - 1) * 100,
+    )
+
+
+def contenders(outlook: Outlook) -> NDArray[np.bool_]:
+    """heights × targets: where a height may be the one to choose.
+
+    That is the chosen one, and any that is among the cheapest on more than a few draws.
+    """
+    near = (outlook.cost <= outlook.cost.min(axis=1, keepdims=True) + _NEAR).mean(axis=0)
+    found = np.asarray(near > _CHANCE)
+    found[outlook.chosen, np.arange(found.shape[1])] = True
+    return found
+
+
 def regret(posterior: Posterior, at: Stake) -> float:
     """Expected bitrate lost by choosing heights now rather than with full knowledge, per cent."""
     slopes = at.slopes.transpose(1, 0, 2)
@@ -178,10 +238,12 @@ class Weights:
     Attributes:
         vmaf: of one VMAF point of error of the rungs' expected quality.
         rate: of one per cent of error of the rungs' expected bitrate.
+        top: of the top rung's regret beside that of the whole ladder: most viewers watch it.
     """
 
     vmaf: float = 1.0
     rate: float = 0.04
+    top: float = 0.3
 
 
 def probe_values(
@@ -223,17 +285,16 @@ def probe_values(
         flat = slopes.reshape(-1, slopes.shape[-1]) @ whitened
         return np.asarray(flat.reshape(*slopes.shape[:-1], len(rows), 2))
 
-    after = at.cost[:, :, None, None] + shift(at.slopes) @ _normals(2).T
-    saved = np.maximum(0.0, (at.cost.min(axis=0)[:, None] - after.min(axis=0).mean(axis=2)))
-
     def sharpened(slopes: Array) -> Array:
         before = np.maximum(0.0, ((slopes @ covariance) * slopes).sum(axis=1))
         left = np.maximum(0.0, before[:, None] - (shift(slopes) ** 2).sum(axis=2))
         return np.asarray(np.sqrt(before.mean()) - np.sqrt(left.mean(axis=0)))
 
+    after = at.cost[:, :, None, None] + shift(at.slopes) @ _normals(2).T
+    saved = np.maximum(0.0, (at.cost.min(axis=0)[:, None] - after.min(axis=0).mean(axis=2)))
     octave = 100 * float(np.log(2))
     return np.asarray(
-        octave * saved.mean(axis=0)
+        octave * (saved.mean(axis=0) + weights.top * saved[0])
         + weights.vmaf * sharpened(at.vmaf_slopes)
         + weights.rate * octave * sharpened(at.rate_slopes)
     )

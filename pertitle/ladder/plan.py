@@ -12,13 +12,18 @@ from pertitle.errors import LadderError
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.decision import (
     Curves,
+    Outlook,
+    Stake,
     Weights,
+    contenders,
     expected_curves,
+    outlook_of,
     probe_values,
     regret,
     stake,
     worst_error,
 )
+from pertitle.ladder.draws import draw
 from pertitle.ladder.grid import Grid
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.rungs import Choice, choose_rungs, expected_hull
@@ -33,6 +38,10 @@ _COST_POWER = 0.5
 """How much a probe's price (pixels a frame) counts against what it tells."""
 _UNTRAINED = {"preset": 2.0, "quality_model": 4.0}
 """Variance factors for what the model was not trained on."""
+_UNSURE = 6.0
+"""Times the tolerance that a bound of the loss must exceed to be told of."""
+_NEAR_TOP = 12.5
+"""CRFs around the top rung's within which a probe of its height tells of it."""
 _SURE = 1.4
 """Probing may stop once no rung's VMAF is expected to be off by more than this many points per per
 cent of the loss tolerance."""
@@ -125,29 +134,58 @@ def targets_of(curves: Curves, options: LadderOptions) -> Array:
 def next_probe(
     belief: Posterior, grid: Grid, options: LadderOptions, probes: Sequence[Probe]
 ) -> tuple[int, float] | None:
-    """The (height, CRF) worth measuring next, or None if enough is known."""
+    """The (height, CRF) worth measuring next, or None if enough is known.
+
+    Heights are measured at wanted qualities where they may be the one to choose. The last probes
+    go to the heights that may make the top rung and were not measured near it.
+    """
     curves = expected_curves(grid, grid.moments(belief))
     at = stake(grid, curves, targets_of(curves, options))
-    if probes:
+    outlook = outlook_of(draw(belief, grid), at)
+    contends = contenders(outlook) & (at.targets <= curves.vmaf[:, :1] + 1e-6)
+    doubtful = unproven(outlook, at, grid, contends, probes)
+    if probes and int(at.chosen[0]) not in doubtful:
         sure = worst_error(belief, at) < _SURE * options.tolerance
         if sure and regret(belief, at) < options.tolerance:
             return None
     known = {(p.height, round(p.crf, 3)) for p in probes}
     rows, places, cells = [], [], []
     for i, height in enumerate(grid.heights):
-        reachable = at.targets <= curves.vmaf[i, 0] + 1e-6
-        wanted = at.crf[i][reachable] if reachable.any() else grid.crfs[:1]
-        for crf in sorted({grid.snap(float(c)) for c in wanted}):
+        for crf in sorted({grid.snap(float(c)) for c in at.crf[i][contends[i]]}):
             if (height, round(crf, 3)) not in known:
                 rows.append(i)
                 places.append(int(grid.nearest(np.array([crf]))[0]))
                 cells.append((height, crf))
     if not cells:
         return None
+    if doubtful and len(doubtful) >= options.max_probes - len(probes):
+        return grid.heights[doubtful[0]], grid.snap(float(at.crf[doubtful[0], 0]))
     values = probe_values(belief, grid, at, np.array(rows), np.array(places), Weights())
     price = 2 ** (grid.pixels - grid.pixels.max())
     best = int(np.argmax(values / (0.3 + price[rows]) ** _COST_POWER))
     return cells[best]
+
+
+def unproven(
+    outlook: Outlook,
+    at: Stake,
+    grid: Grid,
+    contends: NDArray[np.bool_],
+    probes: Sequence[Probe],
+) -> list[int]:
+    """Rows of the heights that may make the top rung and were not measured near it, the likeliest
+    first, at most two."""
+    odds = (outlook.cost[:, :, 0] <= outlook.cost[:, :, 0].min(axis=1, keepdims=True)).mean(axis=0)
+    odds[at.chosen[0]] += 1.0
+    rows = [
+        int(i)
+        for i in np.argsort(-odds)
+        if contends[i, 0]
+        and not any(
+            p.height == grid.heights[i] and abs(p.crf - at.crf[i, 0]) < _NEAR_TOP for p in probes
+        )
+    ]
+    return rows[:2]
 
 
 def finish_plan(
@@ -170,6 +208,13 @@ def finish_plan(
     curves = expected_curves(grid, grid.moments(belief))
     choice = choose_rungs(curves, options, grid.step)
     at = stake(grid, curves, targets_of(curves, options))
+    bound = outlook_of(draw(belief, grid), at).loss_bound
+    told = list(notes)
+    if probes and bound > _UNSURE * options.tolerance:
+        told.append(
+            f"this title is unlike those measured: its ladder may lose {bound:.0f} %, more probes"
+            " (--max-probes) would tell"
+        )
     plan = LadderPlan(
         codec=belief.title.codec,
         preset=preset,
@@ -179,8 +224,9 @@ def finish_plan(
         hull=_hull_points(curves, options),
         curves=_curve_points(belief, curves),
         probes=tuple(probes),
-        notes=tuple(notes),
+        notes=tuple(told),
         expected_loss=regret(belief, at),
+        loss_bound=bound,
     )
     if choice.problem:
         raise LadderError(choice.problem, plan)
@@ -196,6 +242,7 @@ def reread(plan: LadderPlan, belief: Posterior, grid: Grid, options: LadderOptio
         hull=_hull_points(curves, options),
         curves=_curve_points(belief, curves),
         expected_loss=regret(belief, at),
+        loss_bound=outlook_of(draw(belief, grid), at).loss_bound,
     )
 
 

@@ -65,7 +65,7 @@ def batch_page(batch: BatchResult) -> str:
         tag(
             "header",
             tag("h1", heading),
-            tag("p", tag("span", batch.url or batch.out, class_="path")),
+            tag("p", tag("span", batch.url or batch.out.name, class_="path")),
         ),
         tag(
             "main",

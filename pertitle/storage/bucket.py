@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from joblib import Parallel, delayed
 
 from pertitle.errors import ModelError, StoreError, UsageError
 from pertitle.results import BatchResult
-from pertitle.serial import MAX_BYTES
+from pertitle.serial import MAX_BYTES, parse_json
 from pertitle.storage.cache import default_folder
 from pertitle.storage.remote import WEB, at, is_url, local_path, scheme_of, shown
 from pertitle.storage.workspace import DELIVERED, MARKS, Earlier, Workspace
@@ -88,8 +87,8 @@ class Store:
         if text is None:
             return None
         try:
-            found = Earlier.of(json.loads(text))
-        except (ValueError, RecursionError, ModelError):
+            found = Earlier.of(parse_json(text, "result.json"), name)
+        except ModelError:
             return None
         with at(self.url) as (files, path):
             if found and all(files.exists(f"{path}/{name}/{mark}") for mark in found.marks):
@@ -172,6 +171,8 @@ class Store:
         fetched = []
         for title in batch.titles:
             for picture in title.thumbnails[:1]:
+                if Path(title.name).name != title.name:  # it came out of a file in the store
+                    continue
                 inside = f"{title.name}/thumbnails/{Path(picture.file).name}"
                 target = batch.out / inside
                 if not target.exists():
@@ -185,6 +186,14 @@ class Store:
             with contextlib.suppress(OSError):  # with --keep-work there is more in them
                 target.parent.rmdir()
                 target.parent.parent.rmdir()
+
+    def told(self) -> object:
+        """What ``batch.json`` in the store holds, or None."""
+        text = self._read("batch.json")
+        try:
+            return None if text is None else parse_json(text, "batch.json")
+        except ModelError:
+            return None
 
     def put_pages(self, folder: Path, names: tuple[str, ...]) -> None:
         """Upload files of the batch as a whole.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pertitle.errors import ModelError
-from pertitle.serial import read_json, write_json
+from pertitle.serial import TORN, read_json, write_json
 
 VARIABLE = "PERTITLE_CACHE"
 _TORN_SECONDS = 3600
@@ -83,7 +83,7 @@ class Cache:
 
     def _remove_torn(self) -> None:
         """Remove what runs that were killed long ago were just writing."""
-        for path in self.folder.glob("??/.*.part") if self.folder else ():
+        for path in self.folder.glob(f"??/{TORN}") if self.folder else ():
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _TORN_SECONDS:
                     path.unlink()

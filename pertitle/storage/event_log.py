@@ -6,6 +6,8 @@ class name in :mod:`pertitle.events`) and that event's fields. docs/events.md do
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +29,14 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("a", encoding="utf-8")
+            # A pipe that nobody reads is refused, not waited for.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+            handle = os.open(path, flags, 0o666)
+            os.set_blocking(handle, True)
+            if stat.S_ISBLK(os.fstat(handle).st_mode):
+                os.close(handle)
+                raise UsageError(f"{path} is a disk, not a file for events")
+            self._file = os.fdopen(handle, "a", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"cannot write events to {path}: {error.strerror}") from error
 

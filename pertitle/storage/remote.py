@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +16,19 @@ from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from pertitle.errors import PertitleError, StoreError, ToolError, UsageError
 from pertitle.serial import sync_file
 from pertitle.storage.workspace import digest_of_samples
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_LOGIN = re.compile(r"://(?:[^/?#]*@|[^/@:?#]*:(?!\d+/)[^@?#]*@)")
+"""User and password of a URL; keys of S3 have slashes in them."""
+_ANY_LOGIN = re.compile(r"://[^/@\s:]*:[^/@\s]*@")
+_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|ACCESS_KEY|API_KEY")
+_SECRET_LEAST = 4
+"""Characters of the shortest secret looked for: shorter ones would blot out words."""
 _LOCAL = ("file", "local")
 WEB = ("http", "https")
 
@@ -38,8 +46,47 @@ def local_path(text: str) -> Path:
 
 def shown(url: str) -> str:
     """A URL without what may be secret in it: a password, the signature of a web address."""
-    url = re.sub(r"://[^/@]*@", "://", url)
-    return re.split(r"[?#]", url)[0] if scheme_of(url) in WEB else url
+    url = _LOGIN.sub("://", url)
+    if scheme_of(url) in WEB:
+        return re.split(r"[?#]", url)[0]
+    return re.split(r"[?#][^/?#]*=", url)[0]  # "?" alone is a pattern
+
+
+def secrets_of(url: str) -> set[str]:
+    """What may be secret in a URL, each part as it is and as it is quoted or decoded.
+
+    Login and password, and the query and fragment of a web address with the values in them.
+    """
+    found = set()
+    if login := _LOGIN.search(url):
+        whole, (user, _, password) = login[0][3:-1], login[0][3:-1].partition(":")
+        found |= {whole, password, user if len(user) >= 2 * _SECRET_LEAST else ""}
+    if len(kept := shown(url)) < len(plain := _LOGIN.sub("://", url)):
+        rest = plain[len(kept) + 1 :]
+        found |= {rest, *(re.split(r"[?#&;]", rest))}
+        found |= {part.partition("=")[2] for part in re.split(r"[?#&;]", rest)}
+    found |= {unquote(part) for part in found}
+    found |= {quote(part, safe="") for part in found} | {quote(part) for part in found}
+    return found
+
+
+def scrubbed(text: str, *urls: str) -> str:
+    """Text without what is secret in URLs or in the environment, whoever wrote it.
+
+    Stores' own errors repeat an address, or a part of it, in whatever form they like.
+    """
+    for url in urls:
+        text = text.replace(url, shown(url)) if url else text
+    secret = {part for url in urls for part in secrets_of(url)}
+    secret |= {
+        value
+        for name, value in os.environ.items()
+        if _SECRET_NAME.search(name) and len(value) >= 2 * _SECRET_LEAST
+    }
+    for part in sorted(secret, key=len, reverse=True):
+        if len(part) >= _SECRET_LEAST:
+            text = text.replace(part, "***")
+    return _ANY_LOGIN.sub("://", text)
 
 
 def path_of(url: str) -> Path:
@@ -69,15 +116,16 @@ def at(url: str) -> Iterator[tuple[Any, str]]:
         files, path = core.url_to_fs(url)
     except ImportError as error:
         needed = f"{scheme_of(url)}:// needs another package: pip install 'pertitle[s3]'"
-        raise ToolError(f"{needed} ({error})") from error
+        raise ToolError(f"{needed} ({scrubbed(str(error), url)})") from error
     except ValueError as error:
-        raise UsageError(f"{shown(url)}: {error}") from error
+        raise UsageError(f"{shown(url)}: {scrubbed(str(error), url)}") from None
     try:
         yield files, str(path)
     except PertitleError:
         raise
     except Exception as error:  # every kind of store raises errors of its own
-        raise StoreError(f"{shown(url)}: {_reason(error, url)}") from error
+        # The store's own error stays out of tracebacks too: it may hold what is secret.
+        raise StoreError(f"{shown(url)}: {_reason(error, url)}") from None
 
 
 def _reason(error: BaseException, url: str) -> str:
@@ -91,7 +139,7 @@ def _reason(error: BaseException, url: str) -> str:
     if isinstance(cause, PermissionError):
         return "access is denied"
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return str(reason).replace(url, shown(url))
+    return scrubbed(str(reason), url)
 
 
 def videos_at(url: str, wanted: Callable[[str], bool], out: str = "") -> dict[str, int]:

@@ -12,17 +12,19 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, TypeVar, cast
 
-from pertitle.errors import ModelError, SourceError, UsageError
+from pertitle.errors import FolderError, ModelError, SourceError, UsageError
 from pertitle.options import Options
 from pertitle.results import TitleResult
 from pertitle.serial import (
+    TORN,
     from_json,
     read_json,
     sync_folder,
@@ -38,6 +40,12 @@ MARKS = (*DELIVERED, "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
 FORMAT = 3
 """Changes when results written by an older pertitle may not be kept."""
+MARK = ".pertitle.lock"
+"""In every folder that pertitle made: what has it is pertitle's own. It also locks the folder."""
+PAGES = ("index.html", "batch.json")
+"""Files of an output folder that are about all titles in it."""
+_PAGES_LOCK = ".pertitle.pages.lock"
+_PAGES_SECONDS = 600.0
 _SAMPLE_BYTES = 1 << 20
 _INPUTS = "inputs.json"
 T = TypeVar("T")
@@ -95,17 +103,24 @@ class Earlier:
     inputs: dict[str, Any]
 
     @classmethod
-    def of(cls, data: Any) -> Earlier | None:
+    def of(cls, data: Any, name: str) -> Earlier | None:
         """From the content of ``result.json``; None if it tells no inputs.
 
+        Args:
+            name: of the title's folder, whatever the file says.
+
         Raises:
-            ModelError: it is not a result.
+            ModelError: it is not a result, or names files outside of the folder.
         """
         inputs = data.pop("inputs", None) if isinstance(data, dict) else None
         if not isinstance(inputs, dict):
             return None
         data.pop("version", None)
-        return cls(from_json(TitleResult, data), inputs)
+        result = from_json(TitleResult, data)
+        package = result.package
+        if not {package.hls_master, package.dash_manifest} <= {"", *MARKS}:
+            raise ModelError(f"{name}: a package of other files than pertitle writes")
+        return cls(replace(result, name=name), inputs)
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -132,7 +147,7 @@ class Workspace:
     def earlier(self) -> Earlier | None:
         """What an earlier run delivered here, whole, or None."""
         try:
-            found = Earlier.of(read_json(self.folder / "result.json"))
+            found = Earlier.of(read_json(self.folder / "result.json"), self.folder.name)
         except ModelError:
             return None
         if found is None or not all((self.folder / name).exists() for name in found.marks):
@@ -154,6 +169,10 @@ class Workspace:
             UsageError: the output folder is not writable.
         """
         try:
+            # What is written and removed below stays below, whoever put a link there.
+            for path in (self.work, *(self.work.iterdir() if self.work.is_dir() else ())):
+                if path.is_symlink():
+                    path.unlink()
             self.work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot write to {self.folder}: {error.strerror}") from error
@@ -224,7 +243,9 @@ class Workspace:
         """Move finished entries of a staged folder into the title's folder."""
         for name in names:
             target = self.folder / name
-            if target.is_dir():
+            if target.is_symlink():  # the link goes, what it leads to is not ours
+                target.unlink()
+            elif target.is_dir():
                 shutil.rmtree(target)
             (staged / name).replace(target)
         sync_folder(self.folder)
@@ -239,12 +260,45 @@ class Workspace:
         """Remove the intermediate files."""
         shutil.rmtree(self.work, ignore_errors=True)
 
+    def rungs(self) -> set[str]:
+        """Names of the encoded rungs that are kept."""
+        return {path.name for path in (self.work / "rungs").glob("*.mp4")}
+
+    def settle(self, *, keep_rungs: bool) -> None:
+        """Remove the intermediate files of a delivered title.
+
+        Args:
+            keep_rungs: but for the plan and the encodes that this run made or used: another run
+                with other sound or packaging needs no other ones.
+        """
+        begun = self.work / _INPUTS
+        if not keep_rungs or not begun.exists():
+            self.clear()
+            return
+        since = begun.stat().st_mtime_ns
+        for path in list(self.work.iterdir()):
+            if path.name in ("rungs", "notes") or path.match("plan-*.json"):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        for path in (self.work / "notes").glob("*"):
+            if not path.match("verified-*.json"):
+                path.unlink(missing_ok=True)
+        for path in (self.work / "rungs").glob("*"):
+            note = path.with_suffix(".json")  # touched when its rung is used
+            if not note.exists() or note.stat().st_mtime_ns < since:
+                path.unlink(missing_ok=True)
+
     def withdraw(self) -> None:
         """Remove all but the intermediate files."""
-        for path in self.folder.glob("*"):
-            if path.is_dir() and path != self.work:
+        for path in self.folder.iterdir():
+            if path.name in (self.work.name, MARK):
+                continue
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path != self.work:
+            else:
                 path.unlink()
 
     def saved_plan(self, key: str) -> Path | None:
@@ -280,10 +334,12 @@ def inputs_of(source: str, options: Options, ffmpeg_version: str) -> dict[str, A
 def plan_key(inputs: dict[str, Any]) -> str:
     """A digest of what a plan depends on."""
     names = {"source", "pertitle", "ffmpeg", "model"}
-    return key_of({k: v for k, v in inputs.items() if k in names or k.startswith(_PLANNED)})
+    planned = {k for k in inputs if k.startswith(("ladder.", "encode."))} - _PACKAGING
+    return key_of({k: v for k, v in inputs.items() if k in names | planned})
 
 
-_PLANNED = ("ladder.", "encode.")
+_PACKAGING = {"encode.segments", "encode.single_file", "encode.drop_dominated"}
+"""Of the encode options, those that no plan depends on."""
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
@@ -301,12 +357,12 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
 
 
 def is_locked(out: Path) -> bool:
-    """Whether a run holds the output folder at this moment."""
+    """Whether a run works in an output folder, or in a title's, at this moment."""
     import fcntl
 
     try:
-        with (out / ".pertitle.lock").open("rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with (out / MARK).open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
@@ -316,30 +372,117 @@ def is_locked(out: Path) -> bool:
 
 def remove_torn(folder: Path) -> None:
     """Remove what a killed run was just writing; only for who holds the lock."""
-    for path in folder.glob(".*.part"):
+    for path in folder.glob(TORN):
         path.unlink(missing_ok=True)
 
 
+def made_here(folder: Path) -> bool:
+    """Whether a title's folder is pertitle's own, or free to become so."""
+    if not folder.exists() or (folder / MARK).is_file():
+        return True
+    names = {path.name for path in folder.iterdir()}
+    if names <= {"error.log", ".work"}:  # empty, or left by a run from before there were marks
+        return True
+    try:
+        record = read_json(folder / "result.json")
+    except ModelError:
+        return (folder / ".work" / _INPUTS).is_file()
+    return isinstance(record, dict) and {"inputs", "renditions"} <= record.keys()
+
+
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold the output folder for this process; the lock dies with the process.
+def held(folder: Path, *, force: bool = False) -> Iterator[None]:
+    """Hold a title's folder for this process, and mark it as pertitle's.
+
+    Args:
+        force: take over a folder that pertitle did not make.
 
     Raises:
-        UsageError: another run holds it, or the folder cannot be written.
+        FolderError: it is not pertitle's, a link, or another run works on the title.
+        UsageError: it cannot be written.
     """
     import fcntl
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / ".pertitle.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UsageError(f"cannot write to the output folder {out}: {error.strerror}") from error
-    try:
+    if folder.is_symlink():
+        raise FolderError(f"{folder} is a link; pertitle writes and removes nothing through links")
+    with contextlib.ExitStack() as stack:
+        try:
+            if not force and not made_here(folder):
+                raise FolderError(
+                    f"{folder} was not made by pertitle and is left alone; choose another output"
+                    " folder, or --force"
+                )
+            handle = stack.enter_context(_open(folder))
+        except OSError as error:
+            raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"another run is writing to {out}; wait for it to end") from error
-        remove_torn(out)
+        except BlockingIOError as error:
+            raise FolderError(
+                f"another run is at work on {folder.name}; wait for it to end"
+            ) from error
         yield
+
+
+@contextmanager
+def _open(folder: Path, name: str = MARK) -> Iterator[int]:
+    """A file of locks in a folder, which is made; never one that a link leads to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(folder / name, flags, 0o666)
+    try:
+        yield handle
     finally:
         os.close(handle)
+
+
+@contextmanager
+def present(out: Path, *, force: bool = False) -> Iterator[None]:
+    """Be at work in an output folder, beside other runs; the mark dies with the process.
+
+    Args:
+        force: pages there that pertitle did not write may be overwritten.
+
+    Raises:
+        FolderError: such pages are there.
+        UsageError: the folder cannot be written.
+    """
+    import fcntl
+
+    foreign = [name for name in PAGES if (out / name).exists() or (out / name).is_symlink()]
+    if foreign and not (out / MARK).is_file() and not force:
+        raise FolderError(
+            f"{out / foreign[0]} was not made by pertitle and would be overwritten;"
+            " choose another output folder, or --force"
+        )
+    with contextlib.ExitStack() as stack:
+        try:
+            handle = stack.enter_context(_open(out))
+        except OSError as error:
+            where = f"the output folder {out}"
+            raise UsageError(f"cannot write to {where}: {error.strerror}") from error
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def pages_of(out: Path) -> Iterator[None]:
+    """Be the one who writes the pages of an output folder; waits for others, which are quick.
+
+    Raises:
+        FolderError: another run held them for minutes.
+    """
+    import fcntl
+
+    with _open(out, _PAGES_LOCK) as handle:
+        until = time.monotonic() + _PAGES_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise FolderError(f"another run holds the pages of {out}") from error
+                time.sleep(0.1)
+        remove_torn(out)
+        yield

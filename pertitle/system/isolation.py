@@ -3,7 +3,9 @@
 A function of this package that opens a source with PyAV or OpenCV is called through
 :func:`isolated`. Its arguments and its result are records, which cross as JSON and are validated
 on both sides: a decoder that was taken over can return wrong numbers, but nothing that runs. A
-crash, a bomb or an endless file is one clear line for its title.
+crash, a bomb or an endless file is one clear line for its title. The child knows nothing of the
+environment's secrets and, where Linux can do it, has no network and writes only where its results
+go (:mod:`pertitle.system.cell`). It can read what the user can.
 
 The child reads ``request.json`` in a folder, tells progress on stdout and leaves ``result.json``.
 Starting it costs about 0.4 s of CPU, nearly all of it for importing numpy, OpenCV and PyAV.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import tempfile
 import typing
@@ -21,17 +24,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from pertitle import errors
 from pertitle.errors import (
     DecoderCrash,
+    DeliveryError,
     ModelError,
     PertitleError,
     ProcessError,
     ProcessTimeout,
     SourceError,
+    ToolError,
+    UsageError,
 )
-from pertitle.serial import from_json, read_json, to_json, write_json
+from pertitle.serial import from_json, parse_json, read_bytes, read_json, to_json, write_json
+from pertitle.system import cell
 from pertitle.system.process import CRASHES
+from pertitle.system.scratch import scratch_folder
 from pertitle.system.tools import Toolbox
 
 T = TypeVar("T")
@@ -48,6 +55,19 @@ _CHILD = (
     " from pertitle.system.isolation import answer; answer(sys.argv[2])"
 )
 _PROGRESS = "pertitle-progress "
+_TOLD = re.compile(_PROGRESS + r"(\d{1,6}\.\d{1,6})", re.ASCII)
+ANSWER_BYTES = 64 << 20
+"""Largest answer that is read: that of a title of two days has a tenth of it."""
+_LONGEST_MESSAGE = 2000
+_KNOWN: dict[str, type[PertitleError]] = {
+    kind.__name__: kind for kind in (SourceError, ModelError, DeliveryError, UsageError, ToolError)
+}
+"""Errors that a child may tell of. That the run was cancelled is not its to say."""
+_VARIABLES = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT",
+    "TEMP", "TMP", "PYTHONUTF8", "PYTHONIOENCODING", "COVERAGE_PROCESS_START", "VIRTUAL_ENV",
+)  # fmt: skip
+"""All that the child sees of the environment, where keys and tokens are."""
 _ENVIRONMENT = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -75,23 +95,26 @@ def isolated(
         Cancelled: the run was stopped.
     """
     hints = typing.get_type_hints(function)
-    with tempfile.TemporaryDirectory(prefix="pertitle-") as folder:
+    with scratch_folder() as folder:
         request = {
             "function": f"{function.__module__}:{function.__qualname__}",
             "arguments": to_json(dict(arguments)),
             "progress": on_progress is not None,
             "threads": toolbox.threads,
+            # Where results that are files go, such as pictures.
+            "writes": [str(v) for k, v in arguments.items() if k == "folder"],
         }
         write_json(Path(folder) / "request.json", request)
 
         def on_line(line: str) -> None:
-            if on_progress is not None and line.startswith(_PROGRESS):
-                on_progress(float(line.removeprefix(_PROGRESS)))
+            told = _TOLD.fullmatch(line) if on_progress is not None else None
+            if on_progress is not None and told is not None:
+                on_progress(min(1.0, float(told[1])))
 
-        argv = [sys.executable, "-P", "-c", _CHILD, str(_ROOT), folder]
+        argv = [sys.executable, "-P", "-c", _CHILD, str(_ROOT), str(folder)]
         limits = toolbox.limits(seconds, file_bytes=FILE_BYTES)
         memory = min(MEMORY_BYTES, limits.memory_bytes or MEMORY_BYTES)
-        limits = replace(limits, memory_bytes=memory)
+        limits = replace(limits, memory_bytes=memory, variables=_VARIABLES)
         try:
             toolbox.runner.run(argv, limits=limits, on_line=on_line)
         except ProcessTimeout as error:
@@ -104,24 +127,24 @@ def isolated(
                 message = f"{name}: the decoder crashed (signal {-error.returncode})"
                 raise kind(message) from error
             raise
-        answer = read_json(Path(folder) / "result.json")
+        # The folder was the child's: what lies there is a file of its own, or no answer.
+        told = read_bytes(Path(folder) / "result.json", ANSWER_BYTES, follow=False)
+    answer = parse_json(told, f"what was measured of {name}")
+    if not isinstance(answer, dict) or not {"error", "result"} & answer.keys():
+        raise ModelError(f"{name}: the decoder's answer is none")
     if "error" in answer:
-        raise _known(answer["error"])(str(answer["message"]))
+        message = str(answer.get("message"))[:_LONGEST_MESSAGE]
+        raise _KNOWN.get(str(answer["error"]), SourceError)(message)
     result: T = from_json(hints["return"], answer["result"])
     return result
-
-
-def _known(name: object) -> type[PertitleError]:
-    kind = getattr(errors, str(name), None)
-    if isinstance(kind, type) and issubclass(kind, PertitleError):
-        return kind
-    return SourceError
 
 
 def answer(place: str) -> None:
     """Do what the request in a folder asks for. The caller bounded this process."""
     folder = Path(place)
     request = read_json(folder / "request.json")
+    tempfile.tempdir = place
+    cell.enter([folder, *(Path(name) for name in request["writes"])])
     # Small matrices: threads of the linear algebra cost more than they bring, and their count
     # must not change results. Read by the libraries when they are imported, below.
     os.environ.update(dict.fromkeys(_ENVIRONMENT, "1"))

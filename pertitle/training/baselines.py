@@ -115,6 +115,7 @@ def _plain_score(
     value = np.array([t[1] for t in true])
     return Score(
         loss=truth.loss(true),
+        top_overpay=truth.overpay(*true[0]),
         vmaf_error=float(np.abs(np.array(vmaf) - value).mean()),
         vmaf_missed=float((np.abs(np.array(vmaf) - value) > 1.0).mean()),
         rate_error=float(np.abs(np.array(kbps) / rate - 1).mean() * 100),

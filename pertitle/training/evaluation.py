@@ -173,6 +173,10 @@ def _fold(
                 },
                 "default_probes": default.probes,
                 "default_loss": default.score.loss,
+                "delivered_loss": delivered.score.loss,
+                "delivered_top_overpay": delivered.score.top_overpay,
+                "delivered_expected_loss": delivered.plan.expected_loss,
+                "delivered_loss_bound": delivered.plan.loss_bound,
                 "default_expected_loss": default.plan.expected_loss,
                 "hull_saving": None if saved is None else saved[0],
                 "saving": None if saved is None else saved[1],
@@ -210,7 +214,13 @@ def _summary(tally: _Tally, titles: int, groups: int) -> dict[str, Any]:
             "probes_mean": float(np.mean([r.probes for r in tally.default])),
             "pixels_of_grid": float(np.mean(tally.share)),
         },
-        "delivered_ladder": summarise([r.score for r in tally.delivered]),
+        "delivered_ladder": {
+            **summarise([r.score for r in tally.delivered]),
+            "probes_mean": float(np.mean([r.probes for r in tally.delivered])),
+            "bound_holds": float(
+                np.mean([r.score.loss <= r.plan.loss_bound for r in tally.delivered])
+            ),
+        },
         "fixed_ladder": {
             "titles": len(tally.saved),
             "hull_saving": float(by_hull.mean()) if len(by_hull) else 0.0,

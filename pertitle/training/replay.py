@@ -104,6 +104,8 @@ def summarise(scores: Sequence[Score]) -> dict[str, float]:
         "loss_median": float(np.median(loss)),
         "loss_p95": float(np.percentile(loss, 95)),
         "loss_max": float(loss.max()),
+        "top_overpay_mean": float(np.mean([s.top_overpay for s in scores])),
+        "top_overpay_max": float(np.max([s.top_overpay for s in scores])),
         "rung_vmaf_mae": float(np.mean([s.vmaf_error for s in scores])),
         "rung_vmaf_missed": float(np.mean([s.vmaf_missed for s in scores])),
         "rung_bitrate_error": float(np.mean([s.rate_error for s in scores])),

@@ -27,6 +27,7 @@ class Score:
 
     Attributes:
         loss: BD-rate loss, per cent.
+        top_overpay: bitrate of the top rung over the cheapest of all heights at its VMAF, per cent.
         vmaf_error: mean absolute error of the rungs' promised VMAF, points.
         vmaf_missed: share of rungs whose promised VMAF is more than a point off.
         rate_error: mean absolute relative error of their promised bitrate, per cent.
@@ -36,6 +37,7 @@ class Score:
     """
 
     loss: float
+    top_overpay: float
     vmaf_error: float
     vmaf_missed: float
     rate_error: float
@@ -111,6 +113,15 @@ class Truth:
         above = [np.log2(r) - np.interp(v, hull_vmaf, hull_rate) for r, v in points]
         return float((2 ** np.mean(above) - 1) * 100)
 
+    def overpay(self, kbps: float, vmaf: float) -> float:
+        """Bitrate over the cheapest of all heights at a VMAF, per cent."""
+        cheapest = [
+            np.interp(-vmaf, -np.minimum.accumulate(values), np.log2(rates))
+            for rates, values in zip(self.rates, self.values, strict=True)
+            if values.max() >= vmaf - 1e-6
+        ]
+        return float((kbps / 2 ** min(cheapest, default=np.log2(kbps)) - 1) * 100)
+
     def score(self, rungs: Sequence[Rung]) -> Score:
         """Judge planned rungs."""
         true = [self.at(self._height(r), r.crf) for r in rungs]
@@ -120,6 +131,7 @@ class Truth:
         kbps = np.array([r.bitrate_kbps for r in rungs])
         return Score(
             loss=self.loss(true),
+            top_overpay=self.overpay(*true[0]),
             vmaf_error=float(np.abs(promised - vmaf).mean()),
             vmaf_missed=float((np.abs(promised - vmaf) > 1.0).mean()),
             rate_error=float(np.abs(kbps / rate - 1).mean() * 100),

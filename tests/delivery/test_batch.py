@@ -19,6 +19,7 @@ from pertitle.options import EncodeOptions, LadderOptions, Options, PictureOptio
 from pertitle.serial import write_json
 from pertitle.storage.plan_file import plan_document, read_plan
 from pertitle.storage.status import status_of
+from pertitle.storage.workspace import held, present
 from pertitle.system.stop import Stop
 from tests.conftest import MakeClip
 
@@ -59,7 +60,8 @@ def test_a_title_holds_everything_promised(delivered: tuple[Path, list[object]])
     for name in ("master.m3u8", "manifest.mpd", "plan.json", "result.json", "report.html"):
         assert (folder / name).stat().st_size > 100, name
     assert len(list((folder / "thumbnails").iterdir())) >= 2
-    assert not (folder / ".work").exists()
+    kept = {path.parent.name for path in (folder / ".work").rglob("*") if path.is_file()}
+    assert kept == {"rungs", "notes", ".work"}
     assert (delivered[0] / "index.html").exists()
 
 
@@ -105,11 +107,14 @@ def test_a_second_run_touches_nothing(delivered: tuple[Path, list[object]], clip
 
 
 def test_a_plan_file_delivers_the_same_ladder_into_a_relative_folder(
-    delivered: tuple[Path, list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    delivered: tuple[Path, list[object]],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = delivered[0] / "scene/plan.json"
     monkeypatch.chdir(tmp_path)
-    batch = encode_plan(file, Path("out"), chosen=Options(thumbnails=0))
+    batch = encode_plan(file, Path("out"), source=clip, chosen=Options(thumbnails=0))
     assert batch.ok, batch.failures
     plan, _ = read_plan(file)
     assert batch.titles[0].plan.ladder.rungs == plan.ladder.rungs
@@ -242,11 +247,11 @@ def test_an_unwritable_output_folder_is_refused(clip: Path, tmp_path: Path) -> N
         run_batch([clip], tmp_path / "file", FAST)
 
 
-def test_two_runs_on_one_output_folder_are_refused(clip: Path, tmp_path: Path) -> None:
-    from pertitle.storage.workspace import locked
-
-    with locked(tmp_path), pytest.raises(UsageError, match="another run"):
-        run_batch([clip], tmp_path, FAST)
+def test_two_runs_on_one_title_are_refused(clip: Path, tmp_path: Path) -> None:
+    with present(tmp_path), held(tmp_path / "scene"):
+        batch = run_batch([clip], tmp_path, FAST)
+    assert "another run is at work on scene" in batch.failures[0].message
+    assert not (tmp_path / "scene/error.log").exists()
 
 
 def test_a_stopped_run_continues_with_its_plan(clip: Path, tmp_path: Path) -> None:

@@ -23,7 +23,15 @@ from pertitle.events import Event, Probed, ignore
 from pertitle.options import LadderOptions, Options
 from pertitle.storage.cache import Cache
 from pertitle.storage.status import status_of
-from pertitle.storage.workspace import MARKS, Workspace, changes, fingerprint, inputs_of, locked
+from pertitle.storage.workspace import (
+    MARKS,
+    Workspace,
+    changes,
+    fingerprint,
+    inputs_of,
+    pages_of,
+    present,
+)
 from pertitle.system.process import FakeRunner, SubprocessRunner
 from pertitle.system.stop import Stop
 from pertitle.system.tools import Toolbox
@@ -89,7 +97,7 @@ def test_status_tells_what_became_of_each_title(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["status", str(tmp_path)]) == cli.EXIT_USAGE
-    with locked(tmp_path):
+    with present(tmp_path):
         assert status_of(tmp_path).running
     done, failed, begun = (tmp_path / name for name in ("done", "failed", "begun"))
     for folder in (done, failed, begun):
@@ -109,12 +117,12 @@ def test_status_tells_what_became_of_each_title(
 
 
 def test_what_a_killed_run_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".index.html.abc.part").write_text("torn")
-    with locked(tmp_path):
+    (tmp_path / ".pertitle-index.html.abc.part").write_text("torn")
+    with pages_of(tmp_path):
         assert not list(tmp_path.glob(".*.part"))
     space = Workspace(tmp_path / "title")
     space.folder.mkdir()
-    (space.folder / ".report.html.abc.part").write_text("torn")
+    (space.folder / ".pertitle-report.html.abc.part").write_text("torn")
     space.begin({})
     assert not list(space.folder.glob(".*.part"))
 
@@ -192,7 +200,7 @@ def test_runs_share_a_cache_safely(tmp_path: Path) -> None:
     assert cache.info().bytes <= 20_000
     for path in tmp_path.glob("??/*.json"):
         assert json.loads(path.read_text())["filler"]
-    torn = tmp_path / "00/.x.json.abc.part"
+    torn = tmp_path / "00/.pertitle-x.json.abc.part"
     torn.write_text("torn")
     os.utime(torn, (0, 0))
     cache.prune(20_000)

@@ -212,13 +212,14 @@ def test_a_batch_in_a_store_equals_one_on_a_disk(
     assert [title.url for title in batch.titles] == [f"s3://films/{clip.name}" for clip in clips]
     assert batch.url == "s3://out/round"
     there, here = tree(files, "out/round"), tree(fsspec.filesystem("file"), str(tmp_path / "local"))
-    assert there.keys() == here.keys() - {".pertitle.lock"}
+    hidden = {name for name in here if "/." in f"/{name}"}
+    assert there.keys() == here.keys() - hidden
     differ = {name for name in there if there[name] != here[name]}
     told = ("result.json", "plan.json", "report.html", "index.html", "batch.json")
     assert all(name.endswith(told) for name in differ), differ
     assert b"data:image" in there["index.html"]
     left = [path.name for path in (tmp_path / "scratch").rglob("*") if path.is_file()]
-    assert sorted(left) == [".pertitle.lock", "batch.json", "index.html"]
+    assert sorted(left) == [".pertitle.lock", ".pertitle.pages.lock", "batch.json", "index.html"]
     manifests = files.glob("out/round/clip0/*.m*")
     files.invalidate_cache()
     kinds = {files.info(path)["ContentType"] for path in manifests}

@@ -7,7 +7,6 @@ Metric", 2020) compares the coded sound with its source and predicts a mean opin
 from __future__ import annotations
 
 import importlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pertitle.encoder import commands
 from pertitle.encoder.audio.decoding import EXCERPT_SECONDS
 from pertitle.errors import ToolError
 from pertitle.records import AudioStream, Source
+from pertitle.system.scratch import scratch_folder
 from pertitle.system.tools import Toolbox
 
 VISQOL_RATE = 48000
@@ -56,7 +56,7 @@ def lowest_rate(
         ) from error
     api: Any = visqol.VisqolApi()
     api.create(mode="audio")
-    with tempfile.TemporaryDirectory(prefix="pertitle-") as name:
+    with scratch_folder() as name:
         scratch = Path(name)
         reference = scratch / "reference.wav"
         run_excerpt(toolbox, source, stream, start, channels, reference, {"c:a": "pcm_s24le"})

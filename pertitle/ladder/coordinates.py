@@ -165,10 +165,12 @@ class Axes:
         return weights, np.maximum(0.0, own_u * own_t - told) / nodes.scale
 
     def design(self, u: Array, native: Mask, crf: Array) -> tuple[Array, Array]:
-        """Both outputs: (2 × cells, latent) matrix, rates first, and the untold variances."""
-        weights, untold = self.weights(u, native, crf)
+        """Both outputs: (2 × cells, latent) matrix, rates first, and interpolation variances."""
+        weights, interpolation = self.weights(u, native, crf)
         zero = np.zeros_like(weights)
-        return np.block([[weights, zero], [zero, weights]]), np.concatenate([untold, untold])
+        return np.block([[weights, zero], [zero, weights]]), np.concatenate(
+            [interpolation, interpolation]
+        )
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def choose_heights(cost: Array) -> Rows:
 
 
 @dataclass(frozen=True)
-class Stake:
+class LinearDecision:
     """The decision as linear functions of the latent surface.
 
     Attributes:
@@ -128,7 +128,7 @@ class Stake:
     vmaf_slopes: Array
 
 
-def stake(grid: Grid, curves: Curves, targets: Array) -> Stake:
+def linearised(grid: Grid, curves: Curves, targets: Array) -> LinearDecision:
     """Linearise the decision around the expected surface."""
     cost, crf = costs(curves, targets)
     count, steps = cost.shape
@@ -143,7 +143,7 @@ def stake(grid: Grid, curves: Curves, targets: Array) -> Stake:
     chosen = choose_heights(cost)
     own = weights[chosen, np.arange(steps)]
     zero = np.zeros_like(own)
-    return Stake(
+    return LinearDecision(
         targets=targets,
         cost=cost,
         crf=crf,
@@ -186,8 +186,8 @@ class Outlook:
         return _BOUND[0] + _BOUND[1] * float(np.quantile(self.losses, 0.95))
 
 
-def outlook_of(drawn: Draws, at: Stake) -> Outlook:
-    """The choice of a stake on drawn surfaces."""
+def outlook_of(drawn: Draws, at: LinearDecision) -> Outlook:
+    """The choice of heights on drawn surfaces."""
     cost = drawn.costs(at.targets)
     # What is far too dear is not chosen, however much.
     cost = np.minimum(cost, cost.min(axis=1, keepdims=True) + _DEAR)
@@ -212,7 +212,7 @@ def contenders(outlook: Outlook) -> NDArray[np.bool_]:
     return found
 
 
-def regret(posterior: Posterior, at: Stake) -> float:
+def regret(posterior: Posterior, at: LinearDecision) -> float:
     """Expected bitrate lost by choosing heights now rather than with full knowledge, per cent."""
     slopes = at.slopes.transpose(1, 0, 2)
     blocks = slopes @ posterior.covariance @ slopes.transpose(0, 2, 1) * posterior.scale
@@ -224,7 +224,7 @@ def regret(posterior: Posterior, at: Stake) -> float:
     return float((2 ** np.maximum(0.0, lost.mean()) - 1) * 100)
 
 
-def worst_error(posterior: Posterior, at: Stake) -> float:
+def worst_error(posterior: Posterior, at: LinearDecision) -> float:
     """Expected absolute error, in points, of the VMAF of the rung least is known of."""
     slopes, covariance = at.vmaf_slopes, posterior.covariance * posterior.scale
     variance = ((slopes @ covariance) * slopes).sum(axis=1)
@@ -249,7 +249,7 @@ class Weights:
 def probe_values(
     posterior: Posterior,
     grid: Grid,
-    at: Stake,
+    at: LinearDecision,
     rows: Rows,
     places: Rows,
     weights: Weights,
@@ -273,11 +273,11 @@ def probe_values(
         gram[:, 0, j] = np.einsum("cn,nc->c", cells, seen[:half, :, j])
         gram[:, 1, j] = np.einsum("cn,nc->c", cells, seen[half:, :, j])
     expected = vmaf_from_quality(cells @ posterior.mean[half:])
-    untold = grid.untold[rows, places]
-    gram[:, 0, 0] += posterior.noise_rate**2 + posterior.untold[0] * untold
-    gram[:, 1, 1] += (posterior.noise_vmaf * quality_slope(expected)) ** 2 + posterior.untold[
-        1
-    ] * untold
+    interpolation = grid.interpolation[rows, places]
+    gram[:, 0, 0] += posterior.noise_rate**2 + posterior.interpolation[0] * interpolation
+    gram[:, 1, 1] += (
+        posterior.noise_vmaf * quality_slope(expected)
+    ) ** 2 + posterior.interpolation[1] * interpolation
     root = np.linalg.cholesky(np.linalg.inv(gram))
     whitened = np.einsum("ncj,cjk->nck", seen, root).reshape(covariance.shape[0], -1)
 

@@ -74,7 +74,7 @@ def draw(belief: Posterior, grid: Grid, *, tails: bool = True) -> Draws:
         (normal * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     )
     half = latent.shape[1] // 2
-    shape = (len(latent), *grid.untold.shape)
+    shape = (len(latent), *grid.interpolation.shape)
     flat = grid.weights.reshape(-1, half).T
     rate = _falling((latent[:, :half] @ flat).reshape(shape)) + grid.pixels[:, None]
     return Draws(rate, _falling((latent[:, half:] @ flat).reshape(shape)))

@@ -121,7 +121,7 @@ def fit_tails(counts: Array, distances: Array) -> Tails:
     """The likeliest Student distribution for held-out titles.
 
     Args:
-        counts, distances: of each title, from :func:`surprise` under a belief that never saw it.
+        counts, distances: of each title, from :func:`mahalanobis` under a belief that never saw it.
     """
 
     def loss(parameters: Array) -> float:
@@ -139,7 +139,7 @@ def fit_tails(counts: Array, distances: Array) -> Tails:
     return Tails(freedom, float(np.exp(found[1])))
 
 
-def surprise(mean: Array, covariance: Array, seen: Observations) -> tuple[float, float]:
+def mahalanobis(mean: Array, covariance: Array, seen: Observations) -> tuple[float, float]:
     """How far a title lies from what was expected of it, in its few independent ways to differ.
 
     The plain Mahalanobis distance is ruled by the many directions in which titles hardly differ

@@ -26,7 +26,7 @@ class Grid:
         step: finest CRF step of the encoder; ``crfs[0]`` is on it.
         pixels: log2 kilopixels a second of each height's rendition.
         weights: heights × CRFs × nodes, interpolation weights of one output.
-        untold: heights × CRFs, variance the nodes do not tell, at unit scale.
+        interpolation: heights × CRFs, variance the nodes do not tell, at unit scale.
     """
 
     heights: tuple[int, ...]
@@ -34,7 +34,7 @@ class Grid:
     step: float
     pixels: Array
     weights: Array
-    untold: Array
+    interpolation: Array
 
     @classmethod
     def of(
@@ -49,7 +49,7 @@ class Grid:
         low, high = crf_range
         crfs = np.linspace(low, high, max(2, round((high - low) / _SPACING) + 1))
         cells = np.repeat(heights, len(crfs))
-        weights, untold = axes.weights(*title.octaves(cells), np.tile(crfs, len(heights)))
+        weights, interpolation = axes.weights(*title.octaves(cells), np.tile(crfs, len(heights)))
         shape = (len(heights), len(crfs))
         return cls(
             heights,
@@ -57,7 +57,7 @@ class Grid:
             step,
             pixel_rate(title, heights),
             weights.reshape(*shape, -1),
-            untold.reshape(shape),
+            interpolation.reshape(shape),
         )
 
     def nearest(self, crf: Array) -> NDArray[np.int64]:
@@ -75,12 +75,12 @@ class Grid:
         """Latent means and deviations, heights × CRFs."""
         half = len(belief.mean) // 2
         flat = self.weights.reshape(-1, half)
-        shape = self.untold.shape
+        shape = self.interpolation.shape
         deviations = []
         for k in range(2):
             part = slice(k * half, (k + 1) * half)
             variance = ((flat @ belief.covariance[part, part]) * flat).sum(axis=1).reshape(shape)
-            variance = (variance + belief.untold[k] * self.untold) * belief.scale
+            variance = (variance + belief.interpolation[k] * self.interpolation) * belief.scale
             deviations.append(np.sqrt(np.maximum(variance, 0.0)))
         return Moments(
             (flat @ belief.mean[:half]).reshape(shape),

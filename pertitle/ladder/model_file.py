@@ -71,7 +71,7 @@ def write(path: Path, model: SurfaceModel) -> None:
             "native": axes.native,
         },
         "features": r.scaler.names,
-        "untold": model.untold,
+        "untold": model.interpolation,
         "noise": [model.noise.rate, model.noise.vmaf],
         "tails": model.tails,
         "meta": dict(model.meta),
@@ -145,7 +145,7 @@ def read(path: Path) -> SurfaceModel:
             directions=wide["directions"],
             regression=regression,
             covariance=wide["covariance"],
-            untold=(rate, quality),
+            interpolation=(rate, quality),
             noise=Noise(*map(float, head["noise"])),
             tails=float(head["tails"]),
             meta={str(k): str(v) for k, v in head["meta"].items()},
@@ -200,7 +200,7 @@ def _check_shapes(path: Path, model: SurfaceModel) -> None:
         )
         and r.offset.shape == (count,)
         and all(np.isfinite(array).all() for array in finite)
-        and all(map(math.isfinite, (*model.untold, model.noise.rate, model.noise.vmaf)))
+        and all(map(math.isfinite, (*model.interpolation, model.noise.rate, model.noise.vmaf)))
         and model.tails > 2.0
     )
     if not sane:

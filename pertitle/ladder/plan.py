@@ -12,15 +12,15 @@ from pertitle.errors import LadderError
 from pertitle.ladder.coordinates import TitleContext
 from pertitle.ladder.decision import (
     Curves,
+    LinearDecision,
     Outlook,
-    Stake,
     Weights,
     contenders,
     expected_curves,
+    linearised,
     outlook_of,
     probe_values,
     regret,
-    stake,
     worst_error,
 )
 from pertitle.ladder.draws import draw
@@ -140,7 +140,7 @@ def next_probe(
     go to the heights that may make the top rung and were not measured near it.
     """
     curves = expected_curves(grid, grid.moments(belief))
-    at = stake(grid, curves, targets_of(curves, options))
+    at = linearised(grid, curves, targets_of(curves, options))
     outlook = outlook_of(draw(belief, grid), at)
     contends = contenders(outlook) & (at.targets <= curves.vmaf[:, :1] + 1e-6)
     doubtful = unproven(outlook, at, grid, contends, probes)
@@ -168,7 +168,7 @@ def next_probe(
 
 def unproven(
     outlook: Outlook,
-    at: Stake,
+    at: LinearDecision,
     grid: Grid,
     contends: NDArray[np.bool_],
     probes: Sequence[Probe],
@@ -207,7 +207,7 @@ def finish_plan(
     belief = belief.of_title()
     curves = expected_curves(grid, grid.moments(belief))
     choice = choose_rungs(curves, options, grid.step)
-    at = stake(grid, curves, targets_of(curves, options))
+    at = linearised(grid, curves, targets_of(curves, options))
     bound = outlook_of(draw(belief, grid), at).loss_bound
     told = list(notes)
     if probes and bound > _UNSURE * options.tolerance:
@@ -236,7 +236,7 @@ def finish_plan(
 def reread(plan: LadderPlan, belief: Posterior, grid: Grid, options: LadderOptions) -> LadderPlan:
     """The plan with hull, curves and expected loss of a belief about the title; same rungs."""
     curves = expected_curves(grid, grid.moments(belief))
-    at = stake(grid, curves, targets_of(curves, options))
+    at = linearised(grid, curves, targets_of(curves, options))
     return replace(
         plan,
         hull=_hull_points(curves, options),

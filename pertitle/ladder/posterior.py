@@ -57,13 +57,13 @@ class Moments:
 
 @dataclass(frozen=True)
 class Posterior:
-    """A Gaussian belief over the latent surface, widened by Student's t where titles surprise.
+    """A Gaussian belief over the latent surface, widened by Student's t for titles unlike others.
 
     Attributes:
         axes: nodes of the latent surface.
         title: whose surface it is.
         mean, covariance: latent moments.
-        untold: variance scale between nodes, (rate, quality).
+        interpolation: variance scale between nodes, (rate, quality).
         noise_rate, noise_vmaf: standard deviations of a measurement.
         tails: degrees of freedom of the title's scale before any probe.
         freedom: measured values so far.
@@ -74,7 +74,7 @@ class Posterior:
     title: TitleContext
     mean: Array
     covariance: Array
-    untold: tuple[float, float]
+    interpolation: tuple[float, float]
     noise_rate: float
     noise_vmaf: float
     tails: float
@@ -96,8 +96,9 @@ class Posterior:
         count = len(rows)
         noise = np.concatenate(
             [
-                np.full(count, self.noise_rate**2) + self.untold[0] * missing[:count],
-                (self.noise_vmaf * quality_slope(vmaf)) ** 2 + self.untold[1] * missing[count:],
+                np.full(count, self.noise_rate**2) + self.interpolation[0] * missing[:count],
+                (self.noise_vmaf * quality_slope(vmaf)) ** 2
+                + self.interpolation[1] * missing[count:],
             ]
         )
         values = np.concatenate(
@@ -124,7 +125,7 @@ class Posterior:
         count = len(crf)
         mean = design @ self.mean
         variance = ((design @ self.covariance) * design).sum(axis=1)
-        variance = variance + np.repeat(self.untold, count) * missing
+        variance = variance + np.repeat(self.interpolation, count) * missing
         deviation = np.sqrt(np.maximum(variance, 0.0) * self.scale)
         return Moments(mean[:count], deviation[:count], mean[count:], deviation[count:])
 

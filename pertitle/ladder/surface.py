@@ -15,11 +15,11 @@ from pertitle.ladder.coordinates import (
     quality_slope,
     rate_from_kbps,
 )
-from pertitle.ladder.gaussian import Learned, Observations, fit_tails, learn, surprise
+from pertitle.ladder.gaussian import Learned, Observations, fit_tails, learn, mahalanobis
 from pertitle.ladder.posterior import Posterior
 from pertitle.ladder.regression import Regression, fit_regression
 from pertitle.ladder.smoothness import native_doubt, smooth_correlation, smoothed
-from pertitle.ladder.transfer import lend
+from pertitle.ladder.transfer import transfer_scores
 
 Array = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ class SurfaceModel:
         directions: latent × scores, the principal directions the features predict.
         regression: features to scores.
         covariance: latent covariance around the regression, from grouped cross-validation.
-        untold: scale of the variance between nodes, (rate, quality).
+        interpolation: scale of the variance between nodes, (rate, quality).
         noise: of a measurement.
         tails: degrees of freedom of the title-to-title scale (Student's t), by which titles less
             usual than the corpus widen their own intervals.
@@ -78,7 +78,7 @@ class SurfaceModel:
     directions: Array
     regression: Regression
     covariance: Array
-    untold: tuple[float, float]
+    interpolation: tuple[float, float]
     noise: Noise
     tails: float
     meta: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class SurfaceModel:
             title=title,
             mean=mean,
             covariance=self.covariance * inflate,
-            untold=self.untold,
+            interpolation=self.interpolation,
             noise_rate=self.noise.rate,
             noise_vmaf=self.noise.vmaf,
             tails=self.tails,
@@ -102,7 +102,7 @@ class SurfaceModel:
 
 
 def observe(
-    axes: Axes, table: TitleTable, noise: Noise, untold: tuple[float, float]
+    axes: Axes, table: TitleTable, noise: Noise, interpolation: tuple[float, float]
 ) -> Observations:
     """A title's cells as linear observations of its latent surface."""
     title = table.context
@@ -112,8 +112,8 @@ def observe(
     count = len(table.crfs)
     variance = np.concatenate(
         [
-            np.full(count, noise.rate**2) + untold[0] * missing[:count],
-            (noise.vmaf * quality_slope(table.vmaf)) ** 2 + untold[1] * missing[count:],
+            np.full(count, noise.rate**2) + interpolation[0] * missing[:count],
+            (noise.vmaf * quality_slope(table.vmaf)) ** 2 + interpolation[1] * missing[count:],
         ]
     )
     return Observations(design, variance, np.concatenate([rate, quality]))
@@ -205,7 +205,7 @@ def fit_surface(
         crfs = _spread(relatives, len(population.axes.crfs))
         nodes = replace(population.axes, crfs=crfs, centre=(crfs[0] + crfs[-1]) / 2)
         other = _populate(relatives, nodes, noise)
-        chosen, lent = lend(
+        chosen, transferred = transfer_scores(
             [t.name for t in titles],
             scores,
             [t.name for t in relatives],
@@ -214,7 +214,7 @@ def fit_surface(
             other.scores,
         )
         learning += [relatives[i] for i in chosen]
-        scores = np.vstack([scores, lent])
+        scores = np.vstack([scores, transferred])
     every = [{**t.context.features, **t.context.geometry()} for t in learning]
     known = sorted({name for row in every for name in row})
     names = tuple(known if feature_names is None else feature_names)
@@ -231,7 +231,7 @@ def fit_surface(
     for train, test in GroupKFold(min(4, len(set(groups)))).split(offsets, groups=groups):
         others = population.learn(train, offsets)
         for i in test:
-            far[i] = surprise(offsets[i], others.covariance, population.seen[i])
+            far[i] = mahalanobis(offsets[i], others.covariance, population.seen[i])
     tails = fit_tails(far[:, 0], far[:, 1])
     return SurfaceModel(
         codec=codec,
@@ -242,7 +242,7 @@ def fit_surface(
         directions=population.directions,
         regression=regression,
         covariance=residual.covariance * tails.scale + native_doubt(population.axes),
-        untold=_UNTOLD,
+        interpolation=_UNTOLD,
         noise=noise,
         tails=tails.freedom,
         meta=dict(meta or {}),

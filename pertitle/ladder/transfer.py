@@ -2,7 +2,7 @@
 
 Codecs agree on which titles are hard: a title's surface in one codec predicts its surface in
 another far better than its features do. Titles that both codecs were measured on teach that
-relation; the others then lend their expected scores to the regression from features, which so
+relation; the others then give their expected scores to the regression from features, which so
 learns from more titles than the codec's own table holds.
 """
 
@@ -22,7 +22,7 @@ MIN_COMMON = 8
 _RIDGES = tuple(10.0**k for k in range(-2, 5))
 
 
-def lend(
+def transfer_scores(
     names: Sequence[str],
     scores: Array,
     others: Sequence[str],
@@ -43,7 +43,7 @@ def lend(
         other_scores: others × their own scores.
 
     Returns:
-        Which of ``others`` lend, and their expected scores; none if the two have too few titles
+        Which of ``others`` are used, and their expected scores; none if the two have too few titles
         in common.
     """
     own = {name: i for i, name in enumerate(names)}

@@ -107,12 +107,12 @@ def evaluate(
             chosen = [tested[i] for i in test]
             held = {title.group for title in chosen}
             learning = [t for t in pupils if t.group not in held]
-            lent = [
+            transferred = [
                 t
                 for t in relatives
                 if t.group not in held and (_original(t) or not train_originals)
             ]
-            model = train_titles(learning, rows, codec, relatives=lent)
+            model = train_titles(learning, rows, codec, relatives=transferred)
             _fold(tally, model, learning, chosen, rows, codec, sorted(set(probes)), baselines)
             on_fold(codec, fold + 1, folds)
         report["codecs"][codec] = _summary(tally, len(titles), len(set(groups)))

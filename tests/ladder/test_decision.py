@@ -14,8 +14,8 @@ from pertitle.ladder.decision import (
     choose_heights,
     costs,
     expected_curves,
+    linearised,
     regret,
-    stake,
     worst_error,
 )
 from pertitle.ladder.grid import Grid
@@ -143,7 +143,7 @@ def test_chosen_probes_tell_more_than_the_same_number_in_one_corner(model: Surfa
         )
         for found, out in ((belief, chosen), (blind, corner)):
             curves = expected_curves(grid, grid.moments(found))
-            at = stake(grid, curves, targets_of(curves, options))
+            at = linearised(grid, curves, targets_of(curves, options))
             out.append(regret(found, at) + worst_error(found, at))
     assert np.mean(chosen) < 0.7 * np.mean(corner)
 
@@ -173,7 +173,7 @@ def test_probing_goes_on_while_any_rung_is_in_doubt(
             probes.append(truth.measure(*cell))
             belief = belief.condition(probes[-1])
         curves = expected_curves(grid, grid.moments(belief))
-        assert worst_error(belief, stake(grid, curves, targets_of(curves, options))) < 0.71
+        assert worst_error(belief, linearised(grid, curves, targets_of(curves, options))) < 0.71
 
 
 @pytest.mark.parametrize(

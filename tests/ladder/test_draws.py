@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pertitle.ladder.coordinates import vmaf_from_quality
-from pertitle.ladder.decision import contenders, expected_curves, outlook_of, stake
+from pertitle.ladder.decision import contenders, expected_curves, linearised, outlook_of
 from pertitle.ladder.draws import draw
 from pertitle.ladder.grid import Grid
 from pertitle.ladder.plan import candidate_heights, next_probe, plan_ladder, targets_of
@@ -59,7 +59,7 @@ def test_the_chosen_heights_always_contend(model: SurfaceModel) -> None:
     for truth in TRUTHS:
         belief, grid, options = prepared(model, truth)
         curves = expected_curves(grid, grid.moments(belief))
-        at = stake(grid, curves, targets_of(curves, options))
+        at = linearised(grid, curves, targets_of(curves, options))
         found = contenders(outlook_of(draw(belief, grid), at))
         assert found[at.chosen, np.arange(len(at.targets))].all()
 

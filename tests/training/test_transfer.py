@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pertitle.ladder.surface import SurfaceModel, TitleTable, fit_surface
-from pertitle.ladder.transfer import MIN_COMMON, lend
+from pertitle.ladder.transfer import MIN_COMMON, transfer_scores
 from tests.ladder.synthetic import make_titles
 
 
@@ -43,9 +43,11 @@ def test_too_few_common_titles_lend_nothing() -> None:
     scores = np.random.default_rng(0).normal(size=(20, 3))
     names = [f"t{i}" for i in range(20)]
     few = MIN_COMMON - 1
-    chosen, lent = lend(names[:few], scores[:few], names, names, scores, 2 * scores)
+    chosen, transferred = transfer_scores(
+        names[:few], scores[:few], names, names, scores, 2 * scores
+    )
     assert chosen == []
-    assert lent.shape == (0, 3)
+    assert transferred.shape == (0, 3)
 
 
 def test_lent_scores_follow_the_relation_of_the_common_titles() -> None:
@@ -53,9 +55,11 @@ def test_lent_scores_follow_the_relation_of_the_common_titles() -> None:
     hidden = rng.normal(size=(60, 3))
     names = [f"t{i}" for i in range(60)]
     mix = np.array([[1.0, 0.3, 0.0], [0.0, 0.8, 0.2], [0.1, 0.0, 1.2]])
-    chosen, lent = lend(names[:40], hidden[:40], names, names, hidden @ mix, hidden @ mix)
+    chosen, transferred = transfer_scores(
+        names[:40], hidden[:40], names, names, hidden @ mix, hidden @ mix
+    )
     assert chosen == list(range(40, 60))
-    assert np.abs(lent - hidden[40:]).mean() < 0.2 * np.abs(hidden).mean()
+    assert np.abs(transferred - hidden[40:]).mean() < 0.2 * np.abs(hidden).mean()
 
 
 @pytest.mark.parametrize("count", [0, 16])

@@ -135,6 +135,14 @@ class SubtitleStream:
 
 
 @dataclass(frozen=True)
+class SourceWarning:
+    """A defect of the source: ``code`` is stable, ``message`` is for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A readable input file.
 
@@ -148,6 +156,8 @@ class Source:
         origin: time of the first picture on ffmpeg's clock of a command that uses the picture
             track; that clock starts at the earliest track of the file, or, in transport and program
             streams, of those used.
+        held: seconds that the last picture is held, to the end of the sound; part of ``duration``.
+        remarks: what was decided where the file leaves a choice.
     """
 
     path: Path
@@ -159,6 +169,8 @@ class Source:
     audio: tuple[AudioStream, ...]
     subtitles: tuple[SubtitleStream, ...]
     origin: Fraction
+    held: float = 0.0
+    remarks: tuple[SourceWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,6 +207,7 @@ class Treatment:
         crop: cut the letterbox away, or None.
         tone_map: HDR to BT.709 SDR; decided ladder by ladder, False in an analysis.
         size: the picture after all this; the native rung has this size.
+        held: seconds that the last picture is held.
     """
 
     frame_rate: Fraction
@@ -202,14 +215,7 @@ class Treatment:
     deinterlace: bool = False
     crop: Crop | None = None
     tone_map: bool = False
-
-
-@dataclass(frozen=True)
-class SourceWarning:
-    """A defect of the source: ``code`` is stable, ``message`` is for people."""
-
-    code: str
-    message: str
+    held: float = 0.0
 
 
 @dataclass(frozen=True)

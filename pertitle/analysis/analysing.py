@@ -63,6 +63,7 @@ def analyse(
     digest = choose_digest(looks, spending, source.duration, treatment.frame_rate, segment_seconds)
     features = measure_features(source, feature_windows(digest), treatment)
     warnings = find_defects(source, treatment, looks, glances, features)
+    warnings = (*source.remarks, *warnings)
     if len(decode.sizes) > 1:
         message = f"the picture changes its size in mid-stream; all of it is {treatment.size} now"
         warnings = (*warnings, SourceWarning("size-change", message))

@@ -214,8 +214,9 @@ class Decoder:
                 return
             if held is None or time >= held[0]:  # pictures before an open GOP can come late
                 held = (time, frame)
-        if held is not None and held[0] >= window.start - 1.5 / rate:
-            yield from self._emit(held, done, min(done + 1, wanted), window, treatment)
+        if held is not None and held[0] + treatment.held >= window.start - 1.5 / rate:
+            left = round((held[0] + treatment.held - window.start) * rate) + 1
+            yield from self._emit(held, done, min(max(done + 1, left), wanted), window, treatment)
 
     def _emit(
         self, held: tuple[float, Any], first: int, end: int, window: Window, treatment: Treatment

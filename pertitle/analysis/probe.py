@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from typing import Any
 import av
 import av.error
 
-from pertitle.analysis.timing import Timing, read_timing
+from pertitle.analysis.timing import Timing, last_time, read_timing
 from pertitle.errors import SourceError
-from pertitle.records import AudioStream, Size, Source, SubtitleStream, VideoStream
+from pertitle.records import AudioStream, Size, Source, SourceWarning, SubtitleStream, VideoStream
 from pertitle.system.sources import MAX_PIXELS, MAX_SECONDS, MAX_SIDE, open_media
 
 MAX_PROBED_PACKETS = 600
@@ -69,7 +70,9 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
     _check_size(path, first)
     timing = read_timing(container, stream, first.time)
     video = _video_stream(stream, first, timing, second_field)
-    duration = timing.duration
+    origin = _origin(container, stream, first)
+    held = _held(container, _presented(container, stream, first), timing.duration) if sound else 0.0
+    duration = round(timing.duration + held, 6)
     if duration > MAX_SECONDS:
         raise SourceError(f"{path.name}: a length of {duration / 3600:.0f} hours is not credible")
     return Source(
@@ -85,8 +88,51 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
             if s.codec_context is not None
         ),
         subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
-        origin=_origin(container, stream, first),
+        origin=origin,
+        held=held,
+        remarks=tuple(_remarks(stream, first, timing, held)),
     )
+
+
+MIN_HELD = 1.0
+"""Seconds that sound must go on after the last picture for that to be held: files end unevenly."""
+
+
+def _presented(container: Any, stream: Any, frame: Any) -> float:
+    """Time of the first picture on the container's own clock, seconds."""
+    if frame.pts is None:
+        return float(container.start_time or 0) / av.time_base
+    return float(frame.pts * (frame.time_base or stream.time_base))
+
+
+def _held(container: Any, first: float, duration: float) -> float:
+    """Seconds that sound goes on after the last picture; 0 if that is next to nothing.
+
+    Args:
+        first: time of the first picture, on the container's clock.
+    """
+    end = first + duration
+    declared = (container.duration or 0) + (container.start_time or 0)
+    if declared / av.time_base - end < MIN_HELD:
+        return 0.0
+    over = max((last_time(container, track, end) for track in container.streams.audio), default=0.0)
+    return round(over - end, 3) if over - end > MIN_HELD else 0.0
+
+
+def _remarks(stream: Any, frame: Any, timing: Timing, held: float) -> Iterator[SourceWarning]:
+    if "stereo_mode" in stream.metadata or any(
+        side.type.name == "STEREO3D" for side in frame.side_data
+    ):
+        yield SourceWarning("stereo-3d", "stereo 3D is delivered as the packed picture that it is")
+    if timing.lead:
+        message = f"it starts between keyframes; its first {timing.lead:.2f} s do not decode"
+        yield SourceWarning("starts-mid-gop", message)
+    if timing.pulled_down:
+        message = "film with repeated fields (soft telecine) is delivered at its own 24000/1001"
+        yield SourceWarning("telecine", message)
+    if held:
+        message = f"the last picture is held for {held:.1f} s, to the end of the sound"
+        yield SourceWarning("held", message)
 
 
 _ATTACHED_PIC = 0x0400

@@ -34,6 +34,7 @@ class Timing:
         duration: seconds from the first shown frame to the end of the last.
         frames: shown frames, None if they were not counted.
         lead: seconds of packets before the first picture that decodes.
+        pulled_down: pictures are shown for two and three fields in turn.
     """
 
     rate: Fraction
@@ -41,6 +42,7 @@ class Timing:
     duration: float
     frames: int | None
     lead: float = 0.0
+    pulled_down: bool = False
 
 
 @dataclass
@@ -72,18 +74,19 @@ def read_timing(container: Any, stream: Any, first: float | None = None) -> Timi
     frame = float(1 / rate)
     uneven = sum(abs(step - frame) > 0.25 * frame for step in steps)
     variable = uneven > 0.02 * len(steps) and uneven > 2
-    if variable and is_pulled_down(steps):
-        rate, variable = FILM, False
+    pulled_down = variable and is_pulled_down(steps)
+    if pulled_down:
+        rate, frame, variable = FILM, float(1 / FILM), False
     elif variable:
         rate = _usual_rate(rate, steps)
         frame = float(1 / rate)
     if head.ended or declared is None:
         length = _shown_seconds(times, frame, variable)
-        return Timing(rate, variable, round(length, 6), len(times) or None, lead)
+        return Timing(rate, variable, round(length, 6), len(times) or None, lead, pulled_down)
     end = _readable_end(container, stream, declared, frame)
     counted = stream.frames if abs(end - declared) < 2 * frame and stream.frames else None
     counted = None if lead else counted
-    return Timing(rate, variable, round(max(end - lead, frame), 6), counted, lead)
+    return Timing(rate, variable, round(max(end - lead, frame), 6), counted, lead, pulled_down)
 
 
 def _shown_seconds(times: list[float], frame: float, variable: bool) -> float:
@@ -117,6 +120,18 @@ def _readable_end(container: Any, stream: Any, declared: float, frame: float) ->
         found = _last_after(container, stream, middle + start, packets=50)
         low, high = (max(middle, found - start), high) if found is not None else (low, middle)
     return low
+
+
+def last_time(container: Any, stream: Any, when: float) -> float:
+    """End of the last packet of a track that is found when reading on from ``when``; else 0."""
+    base = stream.time_base
+    try:
+        container.seek(int(when / base), stream=stream, backward=True)
+        packets = itertools.islice(_packets(container, stream), MAX_UNKNOWN_PACKETS)
+        ends = (float((packet.pts + (packet.duration or 0)) * base) for packet in packets)
+        return max(ends, default=0.0)
+    except av.error.FFmpegError:
+        return 0.0
 
 
 def _last_after(

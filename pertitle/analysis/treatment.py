@@ -33,6 +33,7 @@ def decide_treatment(
         size=cut.size if cut is not None else source.size,
         deinterlace=is_interlaced(source, looks),
         crop=cut,
+        held=source.held,
     )
 
 

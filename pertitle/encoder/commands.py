@@ -98,6 +98,8 @@ def treat(
     if treatment.deinterlace:
         video = video.filter("bwdif", mode="send_frame", deint="all")
     video = video.filter("fps", fps=str(treatment.frame_rate))
+    if treatment.held:
+        video = video.filter("tpad", stop_mode="clone", stop_duration=f"{treatment.held:.3f}")
     if treatment.crop is not None:
         crop = treatment.crop
         full = Size(crop.size.width + 2 * crop.x, crop.size.height + 2 * crop.y)

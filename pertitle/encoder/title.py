@@ -74,7 +74,9 @@ class Title:
     def seeks(self) -> bool:
         """Frames in the middle can be had without decoding all before them, and it pays."""
         names = self.source.container.split(",")
-        return self.source.duration > SEEK_WORTHWHILE and not SEEKABLE.isdisjoint(names)
+        # What is held behind the last picture is in no file to be found.
+        long = self.source.duration > SEEK_WORTHWHILE and not self.treatment.held
+        return long and not SEEKABLE.isdisjoint(names)
 
     @property
     def expected_frames(self) -> int:

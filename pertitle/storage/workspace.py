@@ -38,7 +38,7 @@ DELIVERED = ("result.json", "master.m3u8")
 """Files that every delivered title has."""
 MARKS = (*DELIVERED, "manifest.mpd")
 """Files that make a title look delivered: removed first, ``result.json`` written last."""
-FORMAT = 3
+FORMAT = 4
 """Changes when results written by an older pertitle may not be kept."""
 MARK = ".pertitle.lock"
 """In every folder that pertitle made: what has it is pertitle's own. It also locks the folder."""

@@ -15,12 +15,15 @@ from pertitle.analysis.frames import decoder
 from pertitle.analysis.probe import probe
 from pertitle.analysis.timing import is_pulled_down
 from pertitle.analysis.view import as_shown, first_picture
+from pertitle.codecs import codec_named
 from pertitle.delivery.steady import copied_evenly, has_own_clock
+from pertitle.encoder.renditions import encode_renditions
 from pertitle.errors import SourceError
 from pertitle.records import Crop, Size, Source
 from pertitle.system.tools import Toolbox
 from pertitle.thumbnails.decoding import FrameReader
 from tests.conftest import MakeClip
+from tests.encoder.helpers import rung as a_rung
 
 # Nothing in it is symmetric.
 SCENE = "testsrc2=s=160x90:r=25:d=2,drawbox=x=0:y=0:w=40:h=20:c=white:t=fill"
@@ -165,3 +168,30 @@ def test_film_in_sixty_fields_is_told_by_its_cadence() -> None:
     assert not is_pulled_down([2 * field] * 40)
     assert not is_pulled_down([3 * field] * 40)
     assert not is_pulled_down([1 / 25] * 40)
+
+
+def test_the_last_picture_is_held_to_the_end_of_the_sound(
+    toolbox: Toolbox, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    still = make_clip("testsrc2=s=64x36:r=25:d=0.04", "still.mp4")
+    path = tmp_path / "still.mp4"
+    toolbox.runner.run(
+        [toolbox.ffmpeg, "-v", "error", "-i", str(still), "-f", "lavfi", "-i", "sine=d=3",
+         "-c:v", "copy", "-c:a", "aac", str(path)]
+    )  # fmt: skip
+    analysis = analyse(path, ffmpeg=toolbox.ffmpeg)
+    assert analysis.source.duration == pytest.approx(3.0, abs=0.1)
+    assert [warning.code for warning in analysis.warnings][:1] == ["held"]
+    (rung,) = encode_renditions(
+        toolbox, analysis, [a_rung(64, 36, 30)], codec=codec_named("h264"), preset="ultrafast",
+        segment_seconds=1, vbv_ratio=8, folder=tmp_path,
+    )  # fmt: skip
+    assert rung.frames == pytest.approx(75, abs=2)
+    with decoder(analysis.source) as decode:
+        whole = replace(analysis.digest[0], start=0.0, duration=2.0)
+        assert len(list(decode.read(whole, analysis.treatment))) == 50
+
+
+def test_sound_a_little_longer_than_the_picture_holds_nothing(make_clip: MakeClip) -> None:
+    path = make_clip(SCENE, "usual.mp4", sound="sine=d=2")
+    assert probe(path).held == 0

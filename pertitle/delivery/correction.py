@@ -21,6 +21,10 @@ from pertitle.results import Verification
 
 MAX_ATTEMPTS = 3
 """Encodes of a rung: the planned one and at most two corrections."""
+MAX_CAPPED_ATTEMPTS = 6
+"""Encodes of a rung that takes more than the highest bitrate allowed."""
+BELOW_CAP = 0.97
+"""Share of the highest bitrate that such a rung is brought to."""
 RATE_TOLERANCE = 0.05
 """An average bitrate that is asked for is held within this share of it."""
 RESPONSE = (0.4, 2.5)
@@ -49,6 +53,7 @@ class Track:
     Attributes:
         tolerance: VMAF points.
         floor: VMAF that the worst window should have.
+        most_kbps: average bitrate that no encode may exceed; None for no bound.
         measured: what each attempt came to.
         encode_seconds, verify_seconds: wall time of all attempts.
         lacked: by CRF in the order they were tried, what the encode fell short of its aim by:
@@ -66,6 +71,7 @@ class Track:
     measured: list[RatePoint] = field(default_factory=list)
     encode_seconds: float = 0.0
     verify_seconds: float = 0.0
+    most_kbps: float | None = None
 
     def add(self, encoded: EncodedRung, measured: Measured) -> None:
         """Count an attempt, and keep it if it is the best so far."""
@@ -85,9 +91,20 @@ class Track:
             return self.wanted(check)
         return math.log2(self.target.bitrate_kbps / encoded.average_kbps)
 
-    def _miss(self, encoded: EncodedRung, check: Verification) -> float:
+    def _miss(self, encoded: EncodedRung, check: Verification) -> tuple[float, float]:
         lacked = self.shortfall(encoded, check)
-        return -lacked if self.aim is Aim.SIZE else abs(lacked)
+        return self._over(encoded), -lacked if self.aim is Aim.SIZE else abs(lacked)
+
+    def _over(self, encoded: EncodedRung) -> float:
+        """Octaves above the highest bitrate allowed, 0 for none."""
+        if self.most_kbps is None:
+            return 0.0
+        return max(0.0, math.log2(encoded.average_kbps / self.most_kbps))
+
+    @property
+    def over_cap(self) -> bool:
+        """Even the best attempt takes more than the highest bitrate allowed."""
+        return self.best is not None and self._over(self.best[0]) > 0
 
     def wanted(self, check: Verification) -> float:
         """VMAF points by which the rung should be better (or, below 0, may be worse)."""
@@ -113,6 +130,8 @@ class Track:
     @property
     def done(self) -> bool:
         """The best attempt is as good as was asked for."""
+        if self.over_cap:
+            return False
         if self.aim is Aim.QUALITY or self.best is None:
             return self.on_target
         if self.aim is Aim.RATE:
@@ -122,10 +141,13 @@ class Track:
 
 def correction(track: Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
     """The rung to try next, or None if the best attempt stands."""
-    if track.attempts >= MAX_ATTEMPTS or track.best is None or track.done:
+    most = MAX_CAPPED_ATTEMPTS if track.over_cap else MAX_ATTEMPTS
+    if track.attempts >= most or track.best is None or track.done:
         return None
     encoded, check = track.best
     rung = encoded.rung
+    if track.over_cap and track.most_kbps is not None:
+        return _below_cap(track, encoded, BELOW_CAP * track.most_kbps, ladder, codec)
     if track.aim is not Aim.QUALITY and codec.two_pass:
         share = track.target.bitrate_kbps / encoded.average_kbps
         return replace(rung, bitrate_kbps=rung.bitrate_kbps * share)
@@ -151,9 +173,24 @@ def correction(track: Track, ladder: LadderPlan, codec: Codec) -> Rung | None:
         return replace(rung, crf=crf)
     expected = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", crf)
     before = 2 ** read_curve(ladder, rung.height, "bitrate_kbps", rung.crf)
-    return replace(
-        track.target, crf=crf, bitrate_kbps=encoded.average_kbps * expected / max(before, 1e-9)
-    )
+    kbps = encoded.average_kbps * expected / max(before, 1e-9)
+    if track.most_kbps is not None and kbps > track.most_kbps:
+        return None  # better would be over the bitrate that is allowed
+    return replace(track.target, crf=crf, bitrate_kbps=kbps)
+
+
+def _below_cap(
+    track: Track, encoded: EncodedRung, kbps: float, ladder: LadderPlan, codec: Codec
+) -> Rung | None:
+    """The rung at a lower bitrate; None where the encoder has none left to give."""
+    rung, share = encoded.rung, kbps / encoded.average_kbps
+    if track.aim is not Aim.QUALITY and codec.two_pass:
+        return replace(rung, bitrate_kbps=rung.bitrate_kbps * share)
+    # Every attempt that was still over asks for more than the plan's curve says.
+    steps = codec.crf_step * 2 ** (track.attempts - 1)
+    crf = max(crf_at_share(ladder, rung, share, codec.crf_step), rung.crf + steps)
+    crf = min(round(crf, 4), codec.crf_range[1])
+    return None if crf in track.lacked else replace(rung, crf=crf, bitrate_kbps=kbps)
 
 
 def at_half_rate(ladder: LadderPlan, codec: Codec, frame_rate: Fraction) -> LadderPlan:

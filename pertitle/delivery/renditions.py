@@ -15,6 +15,7 @@ from pertitle.delivery.job import Steps
 from pertitle.delivery.planning import taught
 from pertitle.encoder.renditions import EncodedRung, encode_renditions
 from pertitle.encoder.verification import Measured, Verifier
+from pertitle.errors import DeliveryError
 from pertitle.options import Options
 from pertitle.records import Analysis, LadderPlan
 from pertitle.results import Rendition, Stage
@@ -42,7 +43,14 @@ def renditions_of(
     tolerance, floor = options.encode.vmaf_tolerance, options.verify.min_window_vmaf
     aim = Aim.of(options.encode)
     tracks = [
-        Track(rung, tolerance * (TOP_SHARE if i == 0 else 1.0), floor, aim, next=rung)
+        Track(
+            rung,
+            tolerance * (TOP_SHARE if i == 0 else 1.0),
+            floor,
+            aim,
+            next=rung,
+            most_kbps=options.ladder.max_kbps,
+        )
         for i, rung in enumerate(ladder.rungs)
     ]
     for half_rate in (False, True):
@@ -54,6 +62,14 @@ def renditions_of(
                 codec = codec_named(ladder.codec)
                 believed = at_half_rate(ladder, codec, planned.treatment.frame_rate)
             _bring_onto_target(chosen, analysis, believed, options, toolbox, space, steps)
+    for track in tracks:
+        if track.over_cap and track.best is not None:
+            what = f"{ladder.codec} {track.target.height}p is left out: at its lowest it takes"
+            kbps = f"{track.best[0].average_kbps:.0f} kbit/s of {options.ladder.max_kbps:g}"
+            steps.emit(events.Notice(steps.name, f"{what} {kbps}"))
+    tracks = [track for track in tracks if not track.over_cap]
+    if not tracks:
+        raise DeliveryError(f"no rung keeps to {options.ladder.max_kbps:g} kbit/s")
     # Two rungs may be corrected to the same encode where a CRF step is coarse: one is delivered.
     unlike = {_spent(track.best[0]): track for track in reversed(tracks) if track.best is not None}
     done = tuple(

@@ -12,6 +12,7 @@ import pytest
 from pertitle.codecs import CODECS
 from pertitle.delivery.correction import (
     MAX_ATTEMPTS,
+    MAX_CAPPED_ATTEMPTS,
     Aim,
     Track,
     at_half_rate,
@@ -104,9 +105,12 @@ Encoder = Callable[[Rung], tuple[float, float]]
 """Average bitrate (kbit/s) and VMAF of a rung."""
 
 
-def brought_onto(aim: Aim, codec: str, encoder: Encoder, target: Rung, ladder: LadderPlan) -> Track:
+def brought_onto(
+    aim: Aim, codec: str, encoder: Encoder, target: Rung, ladder: LadderPlan,
+    most_kbps: float | None = None,
+) -> Track:  # fmt: skip
     """A rung as delivery treats it, with an imagined encoder in the place of the real one."""
-    track = Track(target, 1.0, aim=aim, next=target)
+    track = Track(target, 1.0, aim=aim, next=target, most_kbps=most_kbps)
     while track.next is not None:
         kbps, vmaf = encoder(track.next)
         check = Verification(vmaf, vmaf, vmaf, 250, vmaf, Window(0, 1), vmaf, 35, 0)
@@ -115,7 +119,7 @@ def brought_onto(aim: Aim, codec: str, encoder: Encoder, target: Rung, ladder: L
         )
         track.add(encoded, Measured(check))
         track.next = correction(track, ladder, CODECS[codec])
-    assert track.attempts <= MAX_ATTEMPTS
+    assert track.attempts <= (MAX_CAPPED_ATTEMPTS if track.most_kbps else MAX_ATTEMPTS)
     return track
 
 
@@ -206,3 +210,42 @@ def test_a_rung_of_half_the_rate_starts_where_its_curve_is_believed_to_be() -> N
     found = corrected_crf(believed, half, wanted=3, crf_range=codec.crf_range, crf_step=0.1)
     assert found == 19.4
     assert halved(replace(rung, crf=50.0), codec, rate).crf == codec.crf_range[1]
+
+
+@pytest.mark.parametrize("codec", ["h264", "av1"])
+@pytest.mark.parametrize("aim", [Aim.QUALITY, Aim.RATE])
+@pytest.mark.parametrize("off", [1.05, 1.4, 2.0])
+def test_the_highest_bitrate_allowed_binds_on_what_was_measured(
+    codec: str, aim: Aim, off: float
+) -> None:
+    """Though the quality is on target at once, and the plan believed the rung within the bound."""
+    ladder, rung = plan()
+
+    def encoder(tried: Rung) -> tuple[float, float]:
+        if aim is Aim.RATE and CODECS[codec].two_pass:
+            return off * tried.bitrate_kbps, 80.0
+        return off * 1000 * 2 ** (-tried.crf / 8), 80.0
+
+    target = replace(rung, crf=20.0, bitrate_kbps=encoder(rung)[0] / off)
+    track = brought_onto(aim, codec, encoder, target, ladder, most_kbps=target.bitrate_kbps)
+    assert not track.over_cap
+    assert track.best is not None
+    assert track.best[0].average_kbps <= target.bitrate_kbps
+    assert track.attempts > 1
+
+
+def test_a_rung_that_cannot_be_brought_below_the_bound_is_known_as_such() -> None:
+    ladder, rung = plan()
+    track = brought_onto(Aim.QUALITY, "h264", lambda _: (500.0, 80.0), rung, ladder, most_kbps=99)
+    assert track.over_cap
+
+
+def test_a_rung_within_the_bound_is_not_made_better_beyond_it() -> None:
+    ladder, rung = plan()
+    track = brought_onto(
+        Aim.QUALITY, "h264", lambda tried: (1000 * 2 ** (-tried.crf / 6), 95 - tried.crf), rung,
+        ladder, most_kbps=100,
+    )  # fmt: skip
+    assert track.attempts == 1
+    assert not track.over_cap
+    assert not track.on_target

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import pertitle
 from pertitle.delivery.correction import read_curve, replanned
 from pertitle.delivery.renditions import batches
+from pertitle.options import LadderOptions, Options
 from pertitle.records import LadderPlan
+from tests.conftest import MakeClip
 from tests.delivery.test_correction import plan
 
 
@@ -52,3 +56,17 @@ def test_a_rung_of_a_height_that_was_not_planned_stays_as_it_is() -> None:
     ladder, rung = plan()
     alone = replace(rung, height=144)
     assert replanned(ladder, alone, room=0.0, crf_range=(10, 51), crf_step=0.1) is alone
+
+
+def test_no_rung_takes_more_than_the_highest_bitrate_allowed(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    clip = make_clip("testsrc2=s=128x72:r=25:d=3,noise=alls=60:allf=t:all_seed=4", "noise.mp4")
+    options = Options(
+        ladder=LadderOptions(max_probes=0, max_kbps=60, min_vmaf=5, max_rungs=3),
+        thumbnails=0, cache=False,
+    )  # fmt: skip
+    batch = pertitle.run(clip, tmp_path, options)
+    rates = [one.average_kbps for title in batch.titles for one in title.renditions]
+    assert all(rate <= 60 for rate in rates)
+    assert rates or "no rung keeps to 60 kbit/s" in batch.failures[0].message

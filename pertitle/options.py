@@ -37,6 +37,46 @@ def _positive(value: float) -> bool:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """A log-normal share of viewers' lines: relative share, median in kbit/s, deviation of its
+    natural logarithm."""
+
+    share: float
+    median_kbps: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        refuse({
+            "shares, medians and deviations of bandwidth must be above 0": not all(
+                map(_positive, (self.share, self.median_kbps, self.sigma))
+            ),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ViewerClass:
+    """Viewers of one kind.
+
+    Attributes:
+        name: for people.
+        share: relative to the other classes.
+        lines: their usable bandwidth, a mixture.
+        phone: they watch on a phone, and see quality by VMAF's phone model.
+    """
+
+    name: str
+    share: float
+    lines: tuple[Lines, ...]
+    phone: bool = False
+
+    def __post_init__(self) -> None:
+        refuse({
+            f"the share of {self.name} must be above 0": not _positive(self.share),
+            f"{self.name} has no bandwidth": not self.lines,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
 class LadderOptions:
     """What the ladder should look like.
 
@@ -53,6 +93,13 @@ class LadderOptions:
         min_rungs, max_rungs: bounds of the number of rungs.
         max_probes: probe encodes allowed; 0 means prediction alone.
         tolerance: probing stops when the expected BD-rate loss (per cent) is below this.
+        audience: classes of viewers that rungs are placed for (``pertitle.ladder.audience``); the
+            steps of VMAF are then not used, and ``top_vmaf`` is a bound. Empty: rungs by steps.
+        point_value: money that a VMAF point is worth over an hour watched; with it the ladder of
+            most value less costs is taken, and 0 leaves costs out.
+        storage_cost: money to keep a gigabyte for as long as the title is offered.
+        egress_cost: money to deliver a gigabyte.
+        hours: hours watched for each hour of title.
     """
 
     heights: tuple[int, ...] = LADDER_HEIGHTS
@@ -68,6 +115,11 @@ class LadderOptions:
     max_rungs: int = 15
     max_probes: int = 6
     tolerance: float = 0.5
+    audience: tuple[ViewerClass, ...] = ()
+    point_value: float = 0.0
+    storage_cost: float = 0.0
+    egress_cost: float = 0.0
+    hours: float = 100.0
 
     def __post_init__(self) -> None:
         least, most = self.min_kbps, self.max_kbps
@@ -92,6 +144,15 @@ class LadderOptions:
             ),
             "the number of probes cannot be negative": self.max_probes < 0,
             "the tolerated loss must be above 0 %": not _positive(self.tolerance),
+            "costs and values cannot be negative": not all(
+                math.isfinite(x) and x >= 0
+                for x in (self.point_value, self.storage_cost, self.egress_cost)
+            ),
+            "the hours watched must be above 0": not _positive(self.hours),
+            "costs need point-value: what a VMAF point is worth": (
+                self.storage_cost + self.egress_cost > 0 and self.point_value == 0
+            ),
+            "a point-value needs an audience": self.point_value > 0 and not self.audience,
         })  # fmt: skip
 
 
@@ -322,6 +383,10 @@ class Options:
         refuse({
             f"MPEG-TS segments are for AAC, not {self.audio.codec}": (
                 self.encode.segments == "ts" and self.audio.codec != "aac"
+            ),
+            "phones of an audience see by the phone model: choose the usual quality model": (
+                "enable_transform" in self.encode.quality_model
+                and any(viewers.phone for viewers in self.ladder.audience)
             ),
             "the number of threads must be above 0": self.threads is not None and self.threads < 1,
             "the number of thumbnails cannot be negative": self.thumbnails < 0,

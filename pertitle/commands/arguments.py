@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pertitle.errors import UsageError
-from pertitle.options import EncodeOptions, LadderOptions, Options
+from pertitle.options import EncodeOptions, LadderOptions, Options, ViewerClass
 from pertitle.records import FULL_HD, Size
 from pertitle.serial import dumps, write_named
 
@@ -31,6 +31,25 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
         ("min-ratio", "least bitrate ratio between neighbouring rungs"),
         ("max-ratio", "largest bitrate ratio between neighbouring rungs"),
         ("tolerance", "stop probing below this expected BD-rate loss, per cent"),
+    ):
+        field = name.replace("-", "_")
+        group.add_argument(
+            f"--{name}",
+            type=number(0),
+            default=getattr(usual, field),
+            metavar="X",
+            help=f"{what} (default {getattr(usual, field):g})",
+        )
+    group.add_argument(
+        "--audience", type=audience, default=usual.audience, metavar="A",
+        help="place rungs for these viewers instead of by VMAF steps: mobile, fixed, mixed,"
+        " or a .csv or .toml file",
+    )  # fmt: skip
+    for name, what in (
+        ("point-value", "money a VMAF point is worth over an hour watched; weighs it with costs"),
+        ("storage-cost", "money to keep a gigabyte as long as the title is offered"),
+        ("egress-cost", "money to deliver a gigabyte"),
+        ("hours", "hours watched for each hour of title"),
     ):
         field = name.replace("-", "_")
         group.add_argument(
@@ -201,6 +220,15 @@ def options_of(arguments: argparse.Namespace) -> Options:
         preview=getattr(arguments, "preview", None),
         cache=not arguments.no_cache,
     )
+
+
+def audience(text: str) -> tuple[ViewerClass, ...]:
+    from pertitle.ladder.audience import read_audience
+
+    try:
+        return read_audience(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def number(least: float) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 
 from pertitle.commands.arguments import (
     add_general,
+    audience,
     codecs,
+    whole,
     write_json_file,
 )
 from pertitle.commands.parser import EXIT_OK, examples
@@ -31,12 +33,20 @@ def add(commands: Any) -> None:
         metavar="C[,C]",
         help="ladder to compare, or A's and B's (default: the codec of widest reach)",
     )
+    parser.add_argument(
+        "--audience", type=audience, metavar="A",
+        help="also play both to these viewers: mobile, fixed, mixed, or a .csv or .toml file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=whole(0), default=0, metavar="N", help="of the viewers' lines (default 0)"
+    )
     add_general(parser)
     parser.set_defaults(handler=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from pertitle.ladder import comparison as compare
+    from pertitle.ladder.viewing import view
     from pertitle.serial import to_json
     from pertitle.terminal import tables as terminal
 
@@ -44,8 +54,16 @@ def run(arguments: argparse.Namespace) -> int:
     first = compare.read_side(arguments.first, wanted[0])
     second = compare.read_side(arguments.second, wanted[-1])
     comparison = compare.compare_ladders(first, second)
+    viewing = [
+        view(side, arguments.audience, arguments.seed)
+        for side in (first, second)
+        if arguments.audience
+    ]
     if arguments.json:
-        write_json_file(arguments.json, {"version": 1, **to_json(comparison)})
+        record = {"version": 1, **to_json(comparison)}
+        write_json_file(arguments.json, {**record, "viewing": to_json(viewing)})
     if not arguments.quiet and arguments.json != "-":
         terminal.print_comparison(comparison)
+        if viewing:
+            terminal.print_viewing(viewing)
     return EXIT_OK

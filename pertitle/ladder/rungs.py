@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pertitle.ladder.allocation import choose_points
 from pertitle.ladder.decision import Curves, choose_heights, costs
 from pertitle.options import LadderOptions
 
@@ -87,7 +88,7 @@ def read(curves: Curves, row: int, crf: float) -> Step:
 
 
 def choose_rungs(curves: Curves, options: LadderOptions, crf_step: float) -> Choice:
-    """Walk down the hull by the quality step inside the bitrate ratio bounds.
+    """Walk down the hull by the quality step inside the bitrate ratio bounds, or serve an audience.
 
     Rungs get strictly lower in bitrate and VMAF and never higher in lines. What the rules cannot
     satisfy is named in the result's ``problem``; the steps are then the closest attempt.
@@ -107,6 +108,8 @@ def choose_rungs(curves: Curves, options: LadderOptions, crf_step: float) -> Cho
         )
         return Choice((step,), reason)
     hull = Hull(hull.vmaf[inside], hull.rate[inside], hull.row[inside], hull.crf[inside])
+    if options.audience:
+        return _enough(_for_audience(curves, hull, options, crf_step), options)
 
     def walk(step: float) -> tuple[Step, ...]:
         return _walk(curves, hull, options, step, crf_step)
@@ -118,11 +121,31 @@ def choose_rungs(curves: Curves, options: LadderOptions, crf_step: float) -> Cho
     if len(steps) < options.min_rungs:
         steps = _search(walk, options.vmaf_step, 0.05, lambda n: n >= options.min_rungs)
         steps = steps[: options.max_rungs]
+    return _enough(steps, options)
+
+
+def _enough(steps: tuple[Step, ...], options: LadderOptions) -> Choice:
     if len(steps) < options.min_rungs:
         return Choice(
             steps, f"only {len(steps)} of at least {options.min_rungs} rungs fit the rules"
         )
     return Choice(steps)
+
+
+def _for_audience(
+    curves: Curves, hull: Hull, options: LadderOptions, crf_step: float
+) -> tuple[Step, ...]:
+    """The hull's points that serve the audience best (see :mod:`.allocation`)."""
+    # Points of equal bitrate are one: the best of them.
+    places = np.flatnonzero(np.append(True, np.diff(hull.rate) < -1e-9))[::-1]
+    chosen = choose_points(2 ** hull.rate[places], hull.vmaf[places], options)
+    steps: list[Step] = []
+    for point in reversed(chosen):
+        place = int(places[point])
+        step = _rounded(curves, hull, place, float(hull.vmaf[place]), options, crf_step, steps)
+        if step is not None:
+            steps.append(step)
+    return tuple(steps)
 
 
 def _search(

@@ -15,6 +15,7 @@ from rich.table import Table
 from pertitle import words
 from pertitle.analysis.corpus_place import place_features, standing_out
 from pertitle.ladder.comparison import LadderComparison
+from pertitle.ladder.viewing import Viewing
 from pertitle.records import Analysis, LadderPlan, TitlePlan
 from pertitle.results import BatchResult, Thumbnail, TitleResult
 from pertitle.system.tools import Check
@@ -230,6 +231,38 @@ def print_comparison(comparison: LadderComparison) -> None:
     plot = comparison_plot(comparison)
     lines = (plot, comparison_summary(comparison), *comparison.remarks)
     console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def print_viewing(viewing: Sequence[Viewing]) -> None:
+    """What an audience gets of each ladder, and the rules that each breaks."""
+    console = Console()
+    table = Table()
+    for name in (
+        "ladder",
+        "player",
+        "VMAF",
+        "kbit/s",
+        "outage",
+        "stalled",
+        "switches/min",
+        "rungs",
+    ):
+        table.add_column(name, justify="right")
+    for view in viewing:
+        ideal = view.expected
+        table.add_row(
+            escape(view.name), "ideal", f"{ideal.quality:.1f}", f"{ideal.kbps:.0f}",
+            f"{ideal.outage:.1%}", "", "", str(ideal.rungs),
+        )  # fmt: skip
+        for rule, played in view.played.items():
+            table.add_row(
+                "", rule, f"{played.quality:.1f}", f"{played.kbps:.0f}", "",
+                f"{played.stalled:.1%}", f"{played.switches:.1f}", "",
+            )  # fmt: skip
+    console.print(table)
+    for view in viewing:
+        for rule in view.broken:
+            console.print(f"{view.name}: {rule}", markup=False, highlight=False)
 
 
 def comparison_summary(comparison: LadderComparison) -> str:

@@ -87,7 +87,7 @@ def test_options_given_several_times_are_replaced_and_not_added_to() -> None:
         ('heights = ["ten"]', "pertitle.toml: heights: 'ten' is not a list such as 1080,720,540"),
         ("no-cache = 3", "pertitle.toml: no-cache: 3 is not true or false"),
         ("top-vmaf = true", "pertitle.toml: top-vmaf: True is not a value of this option"),
-        ('use = "x"', "there is no preset 'x'; there are draft, lean, premium"),
+        ('use = "x"', "there is no preset 'x'; there are apple, draft, lean, premium"),
         ("a = ", "pertitle.toml is not valid TOML: "),
     ],
 )  # fmt: skip
@@ -111,8 +111,8 @@ def test_a_mistake_in_the_environment_names_the_variable() -> None:
 def test_the_shipped_presets_are_usable_and_differ() -> None:
     text = resources.files("pertitle").joinpath("presets.toml").read_text(encoding="utf-8")
     names = tomllib.loads(text)["presets"]
-    assert set(names) == {"draft", "lean", "premium"}
-    assert len({repr(settled(f"run x.mp4 -o out --use {name}")) for name in names}) == 3
+    assert set(names) == {"apple", "draft", "lean", "premium"}
+    assert len({repr(settled(f"run x.mp4 -o out --use {name}")) for name in names}) == 4
 
 
 @pytest.mark.parametrize("name", ["mobile", "web", "tv", "uhd"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pertitle.errors import UsageError
+from pertitle.ladder.audience import AUDIENCES
 from pertitle.ladder.decision import (
     Curves,
     choose_heights,
@@ -84,6 +85,8 @@ RULES = {
     "bounded": {"min_kbps": 150.0, "max_kbps": 2000.0},
     "fine": {"vmaf_step": 1.0},
     "short": {"top_vmaf": 70.0, "min_vmaf": 60.0},
+    "mobile": {"audience": AUDIENCES["mobile"]},
+    "fixed": {"audience": AUDIENCES["fixed"], "min_rungs": 4},
 }
 
 

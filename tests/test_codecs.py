@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -145,6 +146,6 @@ def test_no_pass_of_a_long_title_costs_much_more_than_its_largest_rung() -> None
     runs = side_by_side(areas, LONG_SECONDS + 1)
     assert sorted(i for run in runs for i in run) == list(range(len(areas)))
     assert all(sum(areas[i] for i in run) <= FULL_PASS * max(areas) for run in runs)
-    assert len(runs) == 3
+    assert len(runs) == math.ceil(sum(areas) / (FULL_PASS * max(areas))) == 2  # no pass too many
     assert side_by_side(areas, LONG_SECONDS) == [list(range(len(areas)))]
     assert side_by_side([], 10) == side_by_side([], 1000) == []

@@ -41,7 +41,7 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
             help=f"{what} (default {getattr(usual, field):g})",
         )
     group.add_argument(
-        "--audience", type=audience, default=usual.audience, metavar="A",
+        "--audience", metavar="A",
         help="place rungs for these viewers instead of by VMAF steps: mobile, fixed, mixed,"
         " or a .csv or .toml file",
     )  # fmt: skip
@@ -205,9 +205,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
     Raises:
         UsageError: two of them contradict one another.
     """
-    ladder = LadderOptions(
-        **{name: getattr(arguments, name) for name in LadderOptions.__dataclass_fields__}
-    )
+    wanted = {name: getattr(arguments, name) for name in LadderOptions.__dataclass_fields__}
+    ladder = LadderOptions(**{**wanted, "audience": viewers(arguments.audience)})
     chosen = {name: getattr(arguments, name) for name in EncodeOptions.__dataclass_fields__}
     chosen["codecs"] = tuple(arguments.codecs or EncodeOptions().codecs)
     encode = EncodeOptions(**chosen)
@@ -222,13 +221,17 @@ def options_of(arguments: argparse.Namespace) -> Options:
     )
 
 
-def audience(text: str) -> tuple[ViewerClass, ...]:
+def viewers(name: str | None) -> tuple[ViewerClass, ...]:
+    """The audience that was named, if one was.
+
+    Raises:
+        UsageError: there is none of that name, or its file is none.
+    """
+    if name is None:
+        return ()
     from pertitle.ladder.audience import read_audience
 
-    try:
-        return read_audience(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return read_audience(name)
 
 
 def number(least: float) -> Any:

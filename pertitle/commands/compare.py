@@ -8,8 +8,8 @@ from typing import Any
 
 from pertitle.commands.arguments import (
     add_general,
-    audience,
     codecs,
+    viewers,
     whole,
     write_json_file,
 )
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         help="ladder to compare, or A's and B's (default: the codec of widest reach)",
     )
     parser.add_argument(
-        "--audience", type=audience, metavar="A",
+        "--audience", metavar="A",
         help="also play both to these viewers: mobile, fixed, mixed, or a .csv or .toml file",
     )  # fmt: skip
     parser.add_argument(
@@ -54,11 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     first = compare.read_side(arguments.first, wanted[0])
     second = compare.read_side(arguments.second, wanted[-1])
     comparison = compare.compare_ladders(first, second)
-    viewing = [
-        view(side, arguments.audience, arguments.seed)
-        for side in (first, second)
-        if arguments.audience
-    ]
+    audience = viewers(arguments.audience)
+    sides = (first, second) if audience else ()
+    viewing = [view(side, audience, arguments.seed) for side in sides]
     if arguments.json:
         record = {"version": 1, **to_json(comparison)}
         write_json_file(arguments.json, {**record, "viewing": to_json(viewing)})

@@ -131,3 +131,11 @@ def test_a_profile_is_the_same_in_the_library_and_options_go_before_it(name: str
 def test_an_unknown_profile_is_refused() -> None:
     with pytest.raises(UsageError, match="'watch'; there are mobile, tv, uhd, web"):
         settled("plan x.mp4 --profile watch")
+
+
+def test_an_audience_is_named_in_the_file_too_and_an_unknown_one_refused() -> None:
+    Path("pertitle.toml").write_text('audience = "mobile"')
+    (viewers,) = settled("plan x.mp4").ladder.audience
+    assert viewers.name == "mobile"
+    with pytest.raises(UsageError, match="an audience is mobile, fixed, mixed"):
+        settled("plan x.mp4 --audience everyone")

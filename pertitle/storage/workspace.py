@@ -134,6 +134,14 @@ def _listing(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_size for path in files}
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder that may be gone by now."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The folder of one title inside the output folder."""
@@ -279,17 +287,14 @@ class Workspace:
         for path in list(self.work.iterdir()):
             if path.name in ("rungs", "notes") or path.match("plan-*.json"):
                 continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            _remove(path)
         for path in (self.work / "notes").glob("*"):
             if not path.match("verified-*.json"):
                 path.unlink(missing_ok=True)
         for path in (self.work / "rungs").glob("*"):
             note = path.with_suffix(".json")  # touched when its rung is used
             if not note.exists() or note.stat().st_mtime_ns < since:
-                path.unlink(missing_ok=True)
+                _remove(path)  # a killed encode leaves a folder of its passes
 
     def withdraw(self) -> None:
         """Remove all but the intermediate files."""

@@ -1,7 +1,7 @@
 """The command line: parse, call the library, draw its events, set the exit code.
 
-Exit codes: 0 all well; 1 at least one title failed; 2 wrong usage; 3 a program is missing or
-lacks a capability; 130 interrupted.
+Exit codes: 0 all well; 1 at least one title failed, or output was lost; 2 wrong usage; 3 a program
+is missing or lacks a capability; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from pertitle.commands.parser import (
     EXIT_USAGE,
     Parser,
 )
-from pertitle.commands.settings import Settings
+from pertitle.commands.settings import Settings, parsed
 from pertitle.errors import Cancelled, PertitleError, ToolError, UsageError
+from pertitle.terminal.outlet import outlets
 from pertitle.version import __version__
 
 __all__ = [
@@ -69,28 +70,35 @@ settings: what is not on the command line is taken from the environment (--top-v
 PERTITLE_TOP_VMAF), then from pertitle.toml in the working folder or the file of --config, then
 from the preset named with --use, then from the defaults. The file holds options by their names
 (top-vmaf = 93), for all commands or below [run], [plan], ... for one; [presets.NAME] makes a
-preset.
+preset. A file that is not named with --config (or PERTITLE_CONFIG) cannot say what is run, read or
+written (ffmpeg, model, out, json, ...).
 
 environment:
   PERTITLE_FFMPEG   another ffmpeg than the bundled one
   PERTITLE_CACHE    folder of measurements kept between runs
   NO_COLOR          no colours
 
-exit codes: 0 all well, 1 a title failed, 2 wrong usage, 3 a program is missing or lacks a
-capability, 130 interrupted.
+exit codes: 0 all well, 1 a title failed or output was lost, 2 wrong usage, 3 a program is missing
+or lacks a capability, 130 interrupted.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    with outlets() as both:
+        code = _main(list(sys.argv[1:] if argv is None else argv))
+    return EXIT_FAILED if code == EXIT_OK and any(outlet.lost for outlet in both) else code
+
+
+def _main(typed: list[str]) -> int:
     try:
-        words = joined(list(sys.argv[1:] if argv is None else argv))
+        words = joined(typed)
         parser = build_parser()
         if not words:
             parser.print_help(sys.stderr)
             return EXIT_USAGE
         settings = Settings.found(parser, words)
-        arguments = settings.fill(parser.parse_args(words))
+        arguments = settings.fill(parsed(parser, words))
         return int(arguments.handler(arguments))
     except UsageError as error:
         return _complain(error, EXIT_USAGE)
@@ -102,9 +110,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        sys.stderr.close()
-        return EXIT_OK
 
 
 def _complain(error: Exception, code: int) -> int:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pertitle.errors import printable
+from pertitle.errors import Cancelled, printable
 from pertitle.records import Analysis, LadderPlan, Probe, Rung
 from pertitle.results import BatchResult, Rendition, Stage, TitleFailure, TitleResult
 
@@ -166,9 +166,15 @@ _LOG = logging.getLogger("pertitle")
 
 
 def logged(on_event: OnEvent) -> OnEvent:
-    """The handler, behind one that tells the logger ``pertitle`` what a person should know."""
+    """The handler, behind one that tells the logger ``pertitle`` what a person should know.
+
+    What the handler raises ends no title: the first time it is logged, and the work goes on. Only
+    ``Cancelled``, by which a handler may stop the work, is passed on.
+    """
+    failed = False
 
     def handle(event: Event) -> None:
+        nonlocal failed
         match event:
             case Notice(title, message):
                 _LOG.warning("%s: %s", printable(title), printable(message))
@@ -179,6 +185,13 @@ def logged(on_event: OnEvent) -> OnEvent:
                 _LOG.info("%s: delivered", printable(title))
             case StageStarted(title, stage, _, _):
                 _LOG.debug("%s: %s", printable(title), stage)
-        on_event(event)
+        try:
+            on_event(event)
+        except Cancelled:
+            raise
+        except Exception:
+            if not failed:
+                failed = True
+                _LOG.exception("on_event failed on %s; the work goes on", type(event).__name__)
 
     return handle

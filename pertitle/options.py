@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,10 @@ from pertitle.records import (
     PICTURE_SHAPES,
     Size,
 )
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=, -]*(:enable_transform=(true|false))?")
+"""What becomes a word of a command or of a filter: nothing that could end it and begin another.
+libvmaf's transform for small screens may follow the name of its model."""
 
 
 def refuse(problems: Mapping[str, bool]) -> None:
@@ -214,10 +219,13 @@ class EncodeOptions:
                 if part.partition("=")[0].strip() not in unique:
                     raise UsageError(f"preset {part.strip()} is of no codec that is made")
         buffer, size = self.bufsize_ratio, self.target_size
+        words = [word for word in (self.quality_model, self.preset) if word is not None]
+        bad = [word for word in words if not NAME.fullmatch(word)]
         refuse({
             f"no such codec: {', '.join(n for n in unique if n not in CODECS)}": (
                 not set(unique) <= set(CODECS)
             ),
+            f"{next(iter(bad), '')!r} is not a name of a quality model or preset": bool(bad),
             f"a display of {self.display} is none": (
                 min(self.display.width, self.display.height) < 2
             ),

@@ -188,7 +188,8 @@ def rank(
         seed: of the draws; None for a fresh one each time.
 
     Raises:
-        UsageError: no store, or a title without candidates.
+        UsageError: no store, a title without candidates, or a column or value of the context that
+            no event had.
         ModelError: the store is damaged.
     """
     if not 0 <= explore <= 1:
@@ -204,6 +205,10 @@ def rank(
     if not rows:
         return ()
     key = context_key(context or {})
+    seen = {level for known in model.contexts for level in known.split("|") if level}
+    unseen = sorted({*key.split("|")} - seen - {""})
+    if unseen and model.contexts:
+        raise UsageError(f"the store has no events where {', '.join(unseen)}")
     pictures = bandit.pictures_of(rows, features)
     names = {row[0]: (row[1], row[2]) for row in rows}
     order = np.lexsort((pictures.ids, pictures.titles))

@@ -67,7 +67,7 @@ def add_ladder_options(parser: argparse.ArgumentParser) -> None:
     for name, what, least in (
         ("min-rungs", "least number of rungs", 1),
         ("max-rungs", "largest number of rungs", 1),
-        ("max-probes", "probe encodes allowed; 0 predicts only", 0),
+        ("max-probes", "probe encodes allowed a codec; 0 predicts only", 0),
     ):
         field = name.replace("-", "_")
         group.add_argument(

@@ -38,6 +38,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
+    from pertitle.results import RESULT_VERSION
     from pertitle.serial import to_json
     from pertitle.system.stop import Stop
     from pertitle.terminal.view import view_for
@@ -62,5 +63,5 @@ def run(arguments: argparse.Namespace) -> int:
             keep_work=arguments.keep_work,
         )
     if arguments.json:
-        write_json_file(arguments.json, to_json(batch))
+        write_json_file(arguments.json, {"version": RESULT_VERSION, **to_json(batch)})
     return EXIT_OK if batch.ok else EXIT_FAILED

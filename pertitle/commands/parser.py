@@ -6,7 +6,9 @@ import argparse
 import signal
 import textwrap
 import threading
-from typing import Any
+from typing import Any, NoReturn
+
+from pertitle.errors import UsageError
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TOOL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -34,6 +36,10 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("formatter_class", Formatter)
         settings.setdefault("allow_abbrev", False)
         super().__init__(*args, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """One line, as for every other mistake; the options are a ``--help`` away."""
+        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def examples(*lines: str) -> str:

@@ -19,6 +19,7 @@ from pertitle.commands.arguments import (
 from pertitle.commands.delivering import add_nice, add_out, folders_of, how_to_resume
 from pertitle.commands.output_arguments import add_output_options, outputs_of
 from pertitle.commands.parser import EXIT_FAILED, EXIT_OK, examples, stop_on_signals
+from pertitle.errors import printable
 from pertitle.events import Event
 
 
@@ -68,6 +69,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from pertitle.delivery import batch as pipeline
+    from pertitle.results import RESULT_VERSION
     from pertitle.serial import to_json
     from pertitle.storage.event_log import EventLog
     from pertitle.system.stop import Stop
@@ -85,8 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     view = view_for(arguments.quiet, arguments.verbose)
     with ExitStack() as stack:
         handlers = [stack.enter_context(view).handle]
-        if arguments.events:
-            handlers.append(stack.enter_context(EventLog(arguments.events)).handle)
+        log = stack.enter_context(EventLog(arguments.events)) if arguments.events else None
+        if log:
+            handlers.append(log.handle)
 
         def everyone(event: Event) -> None:
             for handle in handlers:
@@ -103,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
                 keep_work=arguments.keep_work,
                 scheduler=arguments.scheduler,
             )
+        if log and log.lost:
+            view.say(f"Events are missing in {printable(str(arguments.events))}: {log.lost}")
     if arguments.json:
-        write_json_file(arguments.json, to_json(batch))
-    return EXIT_OK if batch.ok else EXIT_FAILED
+        write_json_file(arguments.json, {"version": RESULT_VERSION, **to_json(batch)})
+    return EXIT_OK if batch.ok and not (log and log.lost) else EXIT_FAILED

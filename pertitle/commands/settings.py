@@ -11,12 +11,12 @@ import argparse
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pertitle.errors import UsageError
+from pertitle.errors import UsageError, printable
 from pertitle.profiles import profile_table, shipped_settings
 
 FILE = Path("pertitle.toml")
@@ -26,6 +26,25 @@ _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 _NOT_SET = frozenset({"help", "version"})
 _WHERE = frozenset({"use", "config"})
 """Options that say where settings come from; no file or preset may hold ``config``."""
+
+_HARMLESS = frozenset(
+    """
+    alpha audio-codec audio-quality bif bufsize-ratio codec context crop display drop-dominated
+    drop-rungs egress-cost folds full-digest full-quality half-rate hdr heights hours jobs
+    keep-work loudness max-height max-kbps max-mb max-probes max-ratio max-rungs min-kbps
+    min-ratio min-rungs min-vmaf min-window-vmaf nice no-cache point-value preset probes profile
+    quality-model quiet rate-control seed segment-seconds segments single-file spoiler-share
+    storage-cost surround target-size test-variants threads thumbnail-formats thumbnail-shapes
+    thumbnails tolerance top-vmaf train-originals use variants vbv-ratio verbose verify
+    vmaf-interval vmaf-step vmaf-tolerance
+""".split()
+)
+"""What a file may say that only lies in the working folder: nothing that runs a program, opens or
+writes a file, reaches a network, tells of the machine or takes a guard away. It may have come with
+the videos. An option that is not listed is refused there until somebody has thought about it."""
+
+_WORD_OR_FILE = frozenset({"audience"})
+"""Options that are a shipped name, which is harmless, or a file, which is not."""
 
 Scopes = Mapping[str, Mapping[str, argparse.Action]]
 """Options by name of every command by name."""
@@ -60,6 +79,8 @@ class Settings:
         document = _read(source) if named or source.exists() else {}
         origin = str(source)
         _check(document, scopes, origin)
+        if not named:
+            _only_harmless(document, origin)
         shipped = shipped_settings()
         layers = [
             (f"{origin}: ", _own(document)),
@@ -95,6 +116,31 @@ class Settings:
 def variable(option: str) -> str:
     """The environment variable of an option: ``top-vmaf`` is ``PERTITLE_TOP_VMAF``."""
     return PREFIX + option.upper().replace("-", "_")
+
+
+def parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Parse, and tell of a mistyped command or option what may have been meant.
+
+    Raises:
+        UsageError: a command or option does not exist, or a value is unusable.
+    """
+    scopes = dict(_scopes(parser))
+    first = words[0]
+    if not first.startswith("-") and first not in {*scopes, *(name.split()[0] for name in scopes)}:
+        raise UsageError(f"there is no command {printable(first)!r}{_meant(first, scopes)}")
+    arguments, unknown = parser.parse_known_args(list(words))
+    if unknown:
+        wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
+        options = [f"--{name}" for name in scopes[_command_of(scopes, words) or first]]
+        raise UsageError(
+            f"{printable(wrong)} is an unknown argument{_meant(wrong.partition('=')[0], options)}"
+        )
+    return arguments
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _scopes(
@@ -169,12 +215,27 @@ def _check(document: Mapping[str, Any], scopes: Scopes, origin: str) -> None:
             _known({key: value}, everywhere, f"{origin}: ")
 
 
+def _only_harmless(table: Mapping[str, Any], origin: str, place: str = "") -> None:
+    """Refuse what a file nobody named must not decide, in presets and for other commands too.
+
+    Raises:
+        UsageError: at the first such option.
+    """
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _only_harmless(value, origin, f"{place}{key}.")
+        elif key in _WORD_OR_FILE and isinstance(value, str) and value.isalpha():
+            continue
+        elif key not in _HARMLESS:
+            raise UsageError(
+                f"{origin}: {place}{key} is only taken from a file that is named: --config {origin}"
+            )
+
+
 def _known(table: Mapping[str, Any], names: set[str], place: str, what: str = "key") -> None:
     for key in table:
         if key not in names:
-            near = difflib.get_close_matches(key, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"{place}{key} is an unknown {what}{hint}")
+            raise UsageError(f"{place}{key} is an unknown {what}{_meant(key, names)}")
 
 
 def _from_environment(

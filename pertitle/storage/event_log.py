@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,6 +38,7 @@ class EventLog:
                 os.close(handle)
                 raise UsageError(f"{path} is a disk, not a file for events")
             self._file = os.fdopen(handle, "a", encoding="utf-8")
+            self.lost = ""
         except OSError as error:
             raise UsageError(f"cannot write events to {path}: {error.strerror}") from error
 
@@ -49,10 +51,16 @@ class EventLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what could not be written is still in the buffer
+            self._file.close()
 
     def handle(self, event: Event) -> None:
-        """Write one event."""
+        """Write one event; after the first that cannot be written, ``lost`` says why."""
+        if self.lost:
+            return
         record = {"version": VERSION, "time": time.time(), "event": type(event).__name__}
-        self._file.write(dumps({**record, **to_json(event)}) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(dumps({**record, **to_json(event)}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.lost = error.strerror or type(error).__name__

@@ -6,20 +6,18 @@ goes away; fields may be added without a new version.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from pertitle.codecs import CODECS, by_reach
 from pertitle.errors import ModelError, UsageError, printable
-from pertitle.options import EncodeOptions, LadderOptions, Options
+from pertitle.options import NAME, EncodeOptions, LadderOptions, Options
 from pertitle.records import Analysis, LadderPlan, PlanSeconds, TitlePlan
 from pertitle.serial import from_json, read_json, to_json
 from pertitle.system.sources import MAX_SECONDS, MAX_SIDE, demuxer_of
 
 VERSION = 2
 _MAX_RUNGS = 64
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=,-]*")
 
 
 def plan_document(plan: TitlePlan, options: Options) -> dict[str, Any]:
@@ -88,7 +86,7 @@ def _check_bounds(plan: TitlePlan, encode: EncodeOptions, name: str) -> None:
     words = [encode.quality_model, encode.preset, video.primaries, video.transfer, video.matrix]
     words += [text for one in plan.ladders for text in (one.quality_model, one.preset)]
     for word in words:
-        if word is not None and not _WORD.fullmatch(word):
+        if word is not None and not NAME.fullmatch(word):
             raise ModelError(f"{name}: {printable(word)!r} is not a name")
     demuxer_of(analysis.source)
     sizes = [encode.display, analysis.source.size, analysis.treatment.size]

@@ -36,6 +36,8 @@ def test_the_options_reach_the_library() -> None:
         ("plan x.mp4 --min-rungs 9 --max-rungs 3", "min-rungs "),
         ("plan x.mp4 --top-vmaf 101", "top-vmaf "),
         ("plan x.mp4 --min-kbps 500 --max-kbps 400", "min-kbps "),
+        ("plan x.mp4 --quality-model x:path=model.json", "is not a name"),
+        ("plan x.mp4 --preset medium:log", "is not a name"),
     ],
 )
 def test_contradictions_are_usage_errors(
@@ -59,10 +61,27 @@ def test_contradictions_are_usage_errors(
         "run",
     ],
 )
-def test_unreadable_values_exit_with_2(arguments: str) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments.split())
-    assert caught.value.code == 2
+def test_unreadable_values_exit_with_2_and_one_line(
+    arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments.split()) == cli.EXIT_USAGE
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("plan x.mp4 --top-vmf 3", "--top-vmf is an unknown argument; did you mean --top-vmaf?"),
+        ("plan x.mp4 --top-vmf=3", "--top-vmf=3 is an unknown argument; did you mean --top-vmaf?"),
+        ("rum x.mp4", "there is no command 'rum'; did you mean run?"),
+        ("thumbs rank --store s --sed 3", "--sed is an unknown argument; did you mean --seed?"),
+    ],
+)
+def test_a_mistyped_option_is_one_line_with_what_was_meant(
+    arguments: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments.split()) == cli.EXIT_USAGE
+    assert capsys.readouterr().err == f"pertitle: {meant}\n"
 
 
 def test_a_missing_video_is_one_line_and_exit_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +152,9 @@ def test_clicks_are_learned_and_ranked_from_the_command_line(
     assert cli.main(["thumbs", "rank", "no-such-title", "--store", store]) == cli.EXIT_USAGE
     assert "no-such-title" in capsys.readouterr().err
     assert cli.main(["thumbs", "rank", "--store", store, "--context", "drama"]) == cli.EXIT_USAGE
+    capsys.readouterr()
+    assert cli.main(["thumbs", "rank", "--store", store, "--context", "mood=calm"]) == 2
+    assert capsys.readouterr().err == "pertitle: the store has no events where mood=calm\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -12,7 +12,7 @@ import pytest
 from pertitle import cli
 from pertitle.commands.arguments import options_of
 from pertitle.commands.output_arguments import outputs_of
-from pertitle.commands.settings import Settings
+from pertitle.commands.settings import _HARMLESS, Settings, _scopes
 from pertitle.errors import UsageError
 from pertitle.options import Options, PictureOptions
 from pertitle.profiles import profile
@@ -62,6 +62,50 @@ def test_all_kinds_of_values_are_read_as_if_typed() -> None:
     assert options.encode.display.width == 1280
     again = settled("run x.mp4 --config own.toml", {"PERTITLE_NO_CACHE": "0"})
     assert again.cache
+
+
+GUARDED = {
+    "ffmpeg": "./helper.sh", "events": "e", "json": "j", "out": "o", "model": "m.npz",
+    "preview": "hls.js", "scratch": "s", "scheduler": "tcp://x:1", "force": True, "source": "x",
+    "store": "s", "machine-paths": True, "features": "f", "plots": "p", "audience": "viewers.csv",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["", "[run]\n", "[presets.a]\n"])
+@pytest.mark.parametrize("key", ["ffmpeg", "events", "json", "out", "model", "scheduler", "force"])
+def test_a_file_that_nobody_named_runs_writes_and_reaches_nothing(
+    key: str, place: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helper = Path("helper.sh")
+    helper.write_text("#!/bin/sh\ntouch ran\n")
+    helper.chmod(0o755)
+    value = "true" if GUARDED[key] is True else f'"{GUARDED[key]}"'
+    Path("pertitle.toml").write_text(f"{place}{key} = {value}\n")
+    before = set(folder.iterdir())
+    for line in (["plan", "x.mp4"], ["doctor"], ["run", "x.mp4", "-o", "out"]):
+        assert cli.main(line) == cli.EXIT_USAGE
+        error = capsys.readouterr().err
+        assert f"{key} is only taken from a file that is named" in error
+        assert error.count("\n") == 1
+    assert set(folder.iterdir()) == before
+    settled("run x.mp4 -o out --config pertitle.toml")
+    settled("run x.mp4 -o out", {"PERTITLE_CONFIG": "pertitle.toml"})
+
+
+def test_an_audience_from_a_file_is_only_read_if_the_settings_were_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pertitle.toml").write_text(f'audience = "{GUARDED["audience"]}"')
+    assert cli.main(["plan", "x.mp4"]) == cli.EXIT_USAGE
+    assert "audience is only taken from a file that is named" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"cannot read the audience viewers\.csv"):
+        settled("plan x.mp4 --config pertitle.toml")
+
+
+def test_every_option_is_either_harmless_in_any_file_or_guarded() -> None:
+    options = {name for known in dict(_scopes(cli.build_parser())).values() for name in known}
+    assert options - _HARMLESS - {"config"} == GUARDED.keys()
+    assert options >= _HARMLESS
 
 
 def test_options_given_several_times_are_replaced_and_not_added_to() -> None:

@@ -8,7 +8,8 @@ negative and of mean 1 at most. The wealth ∏(1 + λX) is then a non-negative s
 ever exceeds 1/α with probability α at most (Ville). This is the betting test of Waudby-Smith and
 Ramdas (JRSS B 86, 2024, section 4) with the importance-weighted increments of Waudby-Smith, Wu,
 Ramdas, Karampatziakis and Mineiro, "Anytime-valid off-policy inference for contextual bandits"
-(ACM/IMS Journal of Data Science 1(3), 2024, section 2; arXiv 2210.10768). Nothing is estimated
+(ACM/IMS Journal of Data Science 1(3), 2024, section 2; arXiv 2210.10768). The argument and
+the rule below are worked out here; neither was compared with the papers' text. Nothing is estimated
 and nothing is asymptotic: no burn-in is needed, and rare events cannot look like certainty.
 
 A log holds the propensity of the candidate shown only, so the bet cannot lean on j's present one:

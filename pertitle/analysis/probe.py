@@ -90,7 +90,7 @@ def _describe(container: Any, path: Path, size: int, *, sound: bool) -> Source:
         subtitles=tuple(_subtitle_stream(s) for s in container.streams.subtitles),
         origin=origin,
         held=held,
-        remarks=tuple(_remarks(stream, first, timing, held)),
+        remarks=(*_remarks(stream, first, timing, held), *_missing(container, origin, duration)),
     )
 
 
@@ -117,6 +117,22 @@ def _held(container: Any, first: float, duration: float) -> float:
         return 0.0
     over = max((last_time(container, track, end) for track in container.streams.audio), default=0.0)
     return round(over - end, 3) if over - end > MIN_HELD else 0.0
+
+
+MISSING_SHARE = 0.02
+
+
+def _missing(container: Any, origin: Fraction, duration: float) -> Iterator[SourceWarning]:
+    """A warning for a file that ends long before its header says, as a torn download does.
+
+    Subtitles may go on after everything else, and transport streams have no such header.
+    """
+    if _clock_of_used(container) or len(container.streams.subtitles):
+        return
+    declared = (container.duration or 0) / av.time_base - float(origin)
+    if declared - duration > max(MIN_HELD, MISSING_SHARE * declared):
+        message = f"its header tells {declared:.1f} s, of which {duration:.1f} s can be read"
+        yield SourceWarning("ends-early", message)
 
 
 def _remarks(stream: Any, frame: Any, timing: Timing, held: float) -> Iterator[SourceWarning]:

@@ -195,3 +195,21 @@ def test_the_last_picture_is_held_to_the_end_of_the_sound(
 def test_sound_a_little_longer_than_the_picture_holds_nothing(make_clip: MakeClip) -> None:
     path = make_clip(SCENE, "usual.mp4", sound="sine=d=2")
     assert probe(path).held == 0
+
+
+@pytest.mark.parametrize("sound", [None, "sine=d=6"])
+def test_a_torn_file_says_how_much_of_it_is_left(
+    make_clip: MakeClip, tmp_path: Path, sound: str | None
+) -> None:
+    graph = SCENE.replace("d=2", "d=6")
+    whole = make_clip(graph, "whole.mkv", *("-c:v", "libx264", "-g", "10"), sound=sound)
+    assert "ends-early" not in [warning.code for warning in analyse(whole).warnings]
+    path = tmp_path / "torn.mkv"
+    data = whole.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    analysis = analyse(path)
+    (told,) = [one.message for one in analysis.warnings if one.code == "ends-early"]
+    assert told == (
+        f"its header tells 6.0 s, of which {analysis.source.duration:.1f} s can be read"
+    )
+    assert 1 < analysis.source.duration < 5

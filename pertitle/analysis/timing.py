@@ -66,7 +66,9 @@ def read_timing(container: Any, stream: Any, first: float | None = None) -> Timi
     times = sorted(head.times)
     tick = float(stream.time_base)
     lead = 0.0
-    if first is not None and times and first > times[0] + tick:
+    # By a picture or so the first may also come late: those before an open group of pictures.
+    step = times[1] - times[0] if len(times) > 1 else 0.0
+    if first is not None and times and first > times[0] + 1.5 * step + tick:
         lead = first - times[0]
         times = [time for time in times if time >= first - tick]
     steps = [b - a for a, b in itertools.pairwise(times) if b > a]
